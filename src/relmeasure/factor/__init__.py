@@ -1,0 +1,1 @@
+"""Exploratory factor analysis: adequacy, extraction, retention, rotation in use, scores."""

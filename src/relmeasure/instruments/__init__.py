@@ -1,0 +1,1 @@
+"""What is measured: typed, versioned, licensed definitions of instruments. Pydantic only; no numbers, no frames."""

@@ -1,0 +1,1 @@
+"""Questions people ask, each one short module on top of the estimators."""
