@@ -1,0 +1,1 @@
+"""Tests of relmeasure; they mirror src/relmeasure. Shared helpers are in tests.support."""
