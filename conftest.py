@@ -1,4 +1,4 @@
-"""What every leg of the test run shares: executed documentation, plain number printing, and a count of shared-data checks."""
+"""What the whole test run shares: executed documentation, plain number printing, a count of shared-data checks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _shared: collections.Counter[str] = collections.Counter()
 
 
 @pytest.fixture(autouse=True)
-def _plain_numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _plain_numbers() -> Iterator[None]:
     """Print arrays the same way everywhere, and leave no option behind."""
     with np.printoptions(precision=4, suppress=True, linewidth=100, threshold=200):
         yield

@@ -1,5 +1,51 @@
-"""relmeasure: a typed instrument goes in, trustworthy scores and evidence come out."""
+"""relmeasure: a typed instrument goes in, trustworthy scores and evidence come out.
+
+Names are resolved on first use, so that importing the package loads neither NumPy nor pandas.
+
+>>> import relmeasure as rm
+>>> rm.__version__
+'0.1.0'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from relmeasure._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
+    from relmeasure.instruments.definition import Instrument
+    from relmeasure.results import Estimate
+    from relmeasure.samplestats.moments import MomentSums
+
+__all__ = [
+    "Estimate",
+    "Instrument",
+    "MomentSums",
+    "RelmeasureError",
+    "RelmeasureWarning",
+    "__version__",
+]
+
+_HOMES = {
+    "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
+    "relmeasure.instruments.definition": ("Instrument",),
+    "relmeasure.results": ("Estimate",),
+    "relmeasure.samplestats.moments": ("MomentSums",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'relmeasure' has no attribute '{name}'")
+    value: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

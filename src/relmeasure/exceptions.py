@@ -413,7 +413,7 @@ class NotPublishedMetricWarning(RelmeasureWarning):
 class LevelWarning(RelmeasureWarning):
     """A score is used at a level that its definition does not name."""
 
-    code = "level"
+    code = "level-not-declared"
 
 
 def warn_user(warning: RelmeasureWarning) -> None:
