@@ -482,11 +482,7 @@ def _same(a: Any, b: Any, rtol: float, atol: float) -> bool:
             return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
         return bool(np.array_equal(a, b))
     if isinstance(a, Mapping):
-        return (
-            isinstance(b, Mapping)
-            and list(a) == list(b)
-            and all(_same(a[k], b[k], rtol, atol) for k in a)
-        )
+        return isinstance(b, Mapping) and list(a) == list(b) and all(_same(a[k], b[k], rtol, atol) for k in a)
     if isinstance(a, (tuple, list)):
         return (
             isinstance(b, (tuple, list))

@@ -361,7 +361,9 @@ def _checked(
     array = np.asarray(values)
     if array.ndim != 2:
         raise UnsupportedDataError(f"An array of persons by items has 2 dimensions; this one has {array.ndim}.")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool) or np.issubdtype(array.dtype, np.complexfloating):
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool) or np.issubdtype(
+        array.dtype, np.complexfloating
+    ):
         raise NonNumericError(f"Numbers are needed; this array holds {array.dtype}.", dtype=str(array.dtype))
     if len(names) != array.shape[1]:
         raise DataError(f"{len(names)} names were given for {array.shape[1]} items.")

@@ -1,0 +1,246 @@
+"""The command line: ``relmeasure list | show | schema | check | score | reliability | demo``.
+
+Exit codes: 0 done (``check``: the scores can be used), 1 ``check`` found that they should not be used (with
+``--strict``: or only with care), 2 a wrong call, wrong data or a missing extra, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relmeasure._version import __version__
+from relmeasure.classical import reliability as compute_reliability
+from relmeasure.cli.demo import DEFAULT_SEED, run_demo
+from relmeasure.cli.display import console, errors, print_instrument, print_table
+from relmeasure.cli.tables import Engine, read_table, write_table, write_text
+from relmeasure.exceptions import OptionError, RelmeasureError, RelmeasureWarning
+from relmeasure.instruments import json_schema, list_instruments, load_instrument
+from relmeasure.results import Result, Table
+from relmeasure.scoring import score as compute_scores
+from relmeasure.studies.screening import check as run_check
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="relmeasure",
+    help="Measure teacher-student relationships and instructional practice: instruments, scores, reliability.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+InstrumentArg = Annotated[
+    str, typer.Argument(help="Id of an instrument (see 'list'), or path of a .toml or .json file.")
+]
+DataArg = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or Arrow file of stored codes, one row a person.")]
+EngineOpt = Annotated[Engine, typer.Option(help="Library that does the work.")]
+UnknownOpt = Annotated[str, typer.Option(help="Unknown codes: 'raise' an error, or 'missing' (recorded).")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+OutOpt = Annotated[Path | None, typer.Option("--out", "-o", help="Write the table to this file.")]
+ScalesOpt = Annotated[list[str] | None, typer.Option("--scale", "-s", help="Only this scale; may be repeated.")]
+
+
+def main() -> None:
+    """Run the command line; every error that is ours is one line on standard error and exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        errors.print("interrupted")
+        sys.exit(130)
+    except RelmeasureError as error:
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:  # click's usage errors, whichever module typer takes them from
+        if not hasattr(error, "exit_code") or not hasattr(error, "show"):
+            raise
+        error.show()
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"relmeasure {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command("list")
+def list_command(as_json: JsonOpt = False) -> None:
+    """List the instruments that are installed."""
+    rows = [info.model_dump(mode="json") for info in list_instruments()]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table.from_rows([{k: _flat(v) for k, v in row.items()} for row in rows])
+    headings = {"id": "id", "version": "version", "status": "status", "kind": "kind", "reporter": "reporter"}
+    headings |= {"n_items": "items", "n_scales": "scales", "licence": "licence"}
+    print_table(table, columns={k: v for k, v in headings.items() if k in table.columns})
+
+
+@app.command()
+def show(
+    instrument: InstrumentArg,
+    lang: Annotated[str | None, typer.Option(help="Language of the wording, e.g. en or es.")] = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Print an instrument: items with keys and answers, scales, blueprint, licence, figures with sources."""
+    loaded = load_instrument(instrument)
+    if lang is not None and lang not in loaded.languages:
+        raise OptionError.from_value("--lang", lang, loaded.languages)
+    if as_json:
+        _print_json(loaded.model_dump(mode="json", exclude_defaults=True))
+    else:
+        print_instrument(loaded, lang)
+
+
+@app.command()
+def schema(out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None) -> None:
+    """Print the JSON Schema of instrument files."""
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text(text + "\n", out)
+
+
+@app.command()
+def check(
+    instrument: InstrumentArg,
+    data: DataArg,
+    engine: EngineOpt = "pandas",
+    unknown: UnknownOpt = "raise",
+    scales: ScalesOpt = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 1 also when the answer is 'with care'.")] = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Say whether the scores can be used: codes, keys, missing answers, floor and ceiling, one dimension or more."""
+    loaded = load_instrument(instrument)
+    with _working("checking"), _told(as_json):
+        result = run_check(loaded, read_table(data, engine), unknown=_unknown(unknown), scales=scales)
+    _show_result(result, as_json)
+    if result.status.level == "failed" or (strict and result.status.level == "caution"):
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    instrument: InstrumentArg,
+    data: DataArg,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the data with the score columns appended.")],
+    engine: EngineOpt = "pandas",
+    unknown: UnknownOpt = "raise",
+    prefix: Annotated[str, typer.Option(help="Prefix of the score columns.")] = "",
+    scales: ScalesOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Append score, number of valid answers and reason of a missing score for every scale."""
+    loaded = load_instrument(instrument)
+    with _working("scoring"), _told(as_json):
+        frame = read_table(data, engine)
+        scored = compute_scores(loaded, frame, prefix=prefix, scales=scales, unknown=_unknown(unknown))
+        write_table(scored, out)
+    names = [f"{prefix}{scale}" for scale in (scales or loaded.scale_ids)]
+    if as_json:
+        _print_json({"out": str(out), "scores": names})
+    else:
+        console.print(f"wrote {out}: {len(names)} scores ({', '.join(names)})", markup=False, highlight=False)
+
+
+@app.command()
+def reliability(
+    instrument: InstrumentArg,
+    data: DataArg,
+    engine: EngineOpt = "pandas",
+    unknown: UnknownOpt = "raise",
+    missing: Annotated[str, typer.Option(help="'listwise' or 'pairwise'.")] = "listwise",
+    scales: ScalesOpt = None,
+    out: OutOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Report the reliability of every scale, with interval, N and the rule that made the N."""
+    loaded = load_instrument(instrument)
+    with _working("estimating reliability"), _told(as_json):
+        result = compute_reliability(
+            loaded, read_table(data, engine), scales=scales, missing=missing, unknown=_unknown(unknown)
+        )
+    if out is not None:
+        write_table(result.to_frame(), out)
+    _show_result(result, as_json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables; made if needed.")] = Path(
+        "relmeasure-demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the simulated school.")] = DEFAULT_SEED,
+) -> None:
+    """Simulate a school with known reliability, then check, score and report it, and say what the tables mean."""
+    with _told(quiet=True):
+        run_demo(out, seed)
+
+
+# --------------------------------------------------------------------------- helpers
+def _unknown(value: str) -> Any:
+    if value not in {"raise", "missing"}:
+        raise OptionError.from_value("--unknown", value, ("raise", "missing"))
+    return value
+
+
+def _show_result(result: Result, as_json: bool) -> None:
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("en") or next(iter(value.values()), "")
+    return value
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """Show that something is going on, on standard error, when a person is watching."""
+    if not errors.is_terminal:
+        yield
+        return
+    with errors.status(f"{what} ..."):
+        yield
+
+
+@contextmanager
+def _told(quiet: bool = False) -> Iterator[None]:
+    """Print our own warnings as one line each on standard error; with ``quiet`` they stay in the results."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RelmeasureWarning)
+        yield
+    for warning in caught:
+        if isinstance(warning.message, RelmeasureWarning):
+            if not quiet:
+                errors.print(f"warning: {warning.message}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

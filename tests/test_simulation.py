@@ -1,0 +1,151 @@
+"""Simulated responses have the structure that was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relmeasure.exceptions import OptionError
+from relmeasure.instruments.definition import Instrument
+from relmeasure.simulation import population_alpha, simulate
+
+ALPHA_TOLERANCE = 0.01
+"""Alpha over 20,000 students has a standard error near 0.003; a wrong model misses by far more."""
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    """Two scales of five items, one item reversed, one scale stored with 1 = most."""
+    return Instrument.model_validate(_definition())
+
+
+def _definition() -> dict[str, Any]:
+    options = [{"value": v} for v in (1, 2, 3, 4)]
+    return {
+        "schema_version": 1,
+        "id": "made-up",
+        "version": "1.0",
+        "status": "draft",
+        "kind": "original",
+        "title": {"en": "Made up"},
+        "reporter": "student",
+        "target": "teacher",
+        "licence": {"id": "cc_by"},
+        "citation": "none",
+        "response_scales": {
+            "up": {"kind": "truth", "direction": "ascending", "options": options},
+            "down": {"kind": "agreement", "direction": "descending", "options": options},
+            "dial": {"kind": "range", "minimum": 0, "maximum": 100},
+            "words": {"kind": "open"},
+        },
+        "items": [
+            *({"id": f"a{k}", "response_scale": "up", "key": -1 if k == 2 else 1} for k in range(1, 6)),
+            *({"id": f"b{k}", "response_scale": "down"} for k in range(1, 6)),
+            *({"id": f"d{k}", "response_scale": "dial"} for k in range(1, 4)),
+            {"id": "comment", "response_scale": "words"},
+        ],
+        "scales": [
+            {"id": "a", "items": [f"a{k}" for k in range(1, 6)]},
+            {"id": "b", "items": [f"b{k}" for k in range(1, 6)]},
+            {"id": "d", "items": [f"d{k}" for k in range(1, 4)]},
+        ],
+    }
+
+
+def _keyed(instrument: Instrument, data: Any, scale: str) -> Any:
+    columns = []
+    for item in instrument.scale(scale).items:
+        values = data[item].to_numpy(dtype=float, na_value=np.nan)
+        table = instrument.keyed_values(item)
+        columns.append([table[int(v)] for v in values] if table else values)
+    return np.array(columns).T
+
+
+def _alpha(values: Any) -> float:
+    cov = np.cov(values.T)
+    p = len(cov)
+    return float(p / (p - 1) * (1 - np.trace(cov) / cov.sum()))
+
+
+def test_alpha_of_a_large_draw_is_the_population_alpha(instrument: Instrument) -> None:
+    """Categories, keys and directions: the sample agrees with numerical integration."""
+    data = simulate(instrument, n_clusters=800, cluster_size=25, icc=0.0, loading=0.6, rng=3)
+    truth = population_alpha(instrument, loading=0.6)
+    for scale, alpha in zip(truth["scale"], truth["alpha"], strict=True):
+        assert _alpha(_keyed(instrument, data, scale)) == pytest.approx(alpha, abs=ALPHA_TOLERANCE)
+
+
+def test_population_alpha_without_thresholds_is_spearman_brown(instrument: Instrument) -> None:
+    """On a fine scale alpha comes close to p r / (1 + (p - 1) r) with r the squared loading."""
+    truth = population_alpha(instrument, loading=0.7)
+    dial = truth["alpha"][truth["scale"].index("d")]
+    assert dial == pytest.approx(3 * 0.49 / (1 + 2 * 0.49), abs=0.02)
+
+
+def test_reversed_item_is_stored_reversed(instrument: Instrument) -> None:
+    """Raw answers of the reversed item run against the others; keyed answers do not."""
+    data = simulate(instrument, n_clusters=40, cluster_size=25, rng=1)
+    raw = np.corrcoef(data[["a1", "a2"]].to_numpy(dtype=float).T)[0, 1]
+    keyed = np.corrcoef(_keyed(instrument, data, "a").T)[0, 1]
+    assert raw < -0.2
+    assert keyed > 0.2
+
+
+def test_intraclass_correlation_follows_icc(instrument: Instrument) -> None:
+    """The ANOVA ICC of a score is icc times its reliability; it is zero without class differences."""
+    found = []
+    for icc in (0.0, 0.3):
+        data = simulate(instrument, n_clusters=400, cluster_size=20, icc=icc, loading=0.7, rng=5)
+        score = _keyed(instrument, data, "d").mean(axis=1).reshape(400, 20)
+        between = 20 * score.mean(axis=1).var(ddof=1)
+        within = score.var(axis=1, ddof=1).mean()
+        found.append((between - within) / (between + 19 * within))
+    assert found[0] == pytest.approx(0.0, abs=0.02)
+    reliability = 3 * 0.49 / (1 + 2 * 0.49)
+    assert found[1] == pytest.approx(0.3 * reliability, abs=0.04)
+
+
+def test_the_seed_decides_everything(instrument: Instrument) -> None:
+    """Same seed, same data; a generator of that seed too."""
+    first = simulate(instrument, n_clusters=5, rng=9)
+    assert first.equals(simulate(instrument, n_clusters=5, rng=9))
+    assert first.equals(simulate(instrument, n_clusters=5, rng=np.random.default_rng(9)))
+    assert not first.equals(simulate(instrument, n_clusters=5, rng=10))
+
+
+def test_missing_and_careless_shares(instrument: Instrument) -> None:
+    """Gaps come at the share asked for; careless students use one option throughout a response scale."""
+    data = simulate(instrument, n_clusters=100, cluster_size=20, missing=0.1, rng=2)
+    assert data[[f"a{k}" for k in range(1, 6)]].isna().to_numpy().mean() == pytest.approx(0.1, abs=0.01)
+    lazy = simulate(instrument, n_clusters=10, cluster_size=20, careless=1.0, rng=2)
+    assert (lazy[[f"a{k}" for k in range(1, 6)]].nunique(axis=1) == 1).all()
+    assert lazy["comment"].isna().all()
+
+
+def test_class_sizes(instrument: Instrument) -> None:
+    """A number, two bounds, or one size a class."""
+    sizes = simulate(instrument, n_clusters=50, cluster_size=(10, 12), rng=1).groupby("class_id").size()
+    assert set(sizes) == {10, 11, 12}
+    assert list(simulate(instrument, n_clusters=2, cluster_size=[3, 7]).groupby("class_id").size()) == [3, 7]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"icc": 1.0},
+        {"loading": -0.1},
+        {"missing": 1.5},
+        {"factor_correlation": 1.0},
+        {"n_clusters": 0},
+        {"cluster_size": 0},
+        {"cluster_size": [5, 5, 5], "n_clusters": 2},
+        {"loading": {"a9": 0.5}},
+        {"icc": {"z": 0.5}},
+    ],
+)
+def test_wrong_arguments_are_named(instrument: Instrument, wrong: dict[str, Any]) -> None:
+    """Every impossible design is refused with the number seen."""
+    with pytest.raises(OptionError):
+        simulate(instrument, **wrong)
