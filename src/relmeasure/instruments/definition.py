@@ -354,7 +354,7 @@ class PublishedFigure(_Definition):
 class Blueprint(_Definition):
     """What the test author meant: construct, content facets, intended use, what it must not be used for."""
 
-    construct: Line
+    definition: Line
     facets: dict[Identifier, Line] = Field(default_factory=dict)
     intended_use: tuple[Line, ...] = ()
     not_for: tuple[Line, ...] = ()
