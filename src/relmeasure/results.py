@@ -7,7 +7,7 @@
 ``Note``        a warning kept as data
 ``Provenance``  what was computed, from what, by which version and rule
 
-Arrays inside results are read-only. ``to_dict()`` is safe for JSON: not-a-number becomes ``None`` and comes back as NaN.
+Arrays inside results are read-only. ``to_dict()`` is safe for JSON: NaN becomes ``None`` and comes back as NaN.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ class Result:
         """Restore a result from ``to_dict()``."""
         if payload.get("type") != cls.__name__:
             raise UnsupportedDataError(
-                f"This dict holds a {payload.get('type')!r}, not a {cls.__name__}: use {payload.get('type')}.from_dict.",
+                f"This dict holds a {payload.get('type')!r}, not a {cls.__name__}: use the from_dict of that class.",
                 type=payload.get("type"),
             )
-        hints = _hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]
         names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
         return cls(**{name: _decode(payload[name], hints[name]) for name in names if name in payload})
 

@@ -6,8 +6,8 @@ The model, for student i in class j, scale s and item k of that scale::
     y*_ijk    = loading_k theta_ijs + sqrt(1 - loading_k^2) e_ijk  latent response, variance 1
     category  = number of thresholds of item k below y*_ijk
 
-u and w are normal and correlate ``factor_correlation`` between scales, e is independent. Categories run along the *keyed*
-direction, so a reversed item is stored reversed, as in real data.
+u and w are normal and correlate ``factor_correlation`` between scales, e is independent. Categories run along the
+*keyed* direction, so a reversed item is stored reversed, as in real data.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def simulate(
     designs = _designs(instrument, loading)
     theta = _factors(instrument, designs, cluster, icc, factor_correlation, generator)
     columns: dict[str, Any] = {
-        "class_id": np.char.add("class-", np.char.zfill((cluster + 1).astype(str), len(str(n_clusters)))),
-        "student_id": np.char.add("student-", np.char.zfill((np.arange(len(cluster)) + 1).astype(str), len(str(len(cluster))))),
-    }  # fmt: skip
+        "class_id": _labels("class-", cluster + 1),
+        "student_id": _labels("student-", np.arange(len(cluster)) + 1),
+    }
     inattentive = generator.random(len(cluster)) < careless
     fixed_choice = generator.random((len(cluster), len(instrument.response_scales)))
     scale_index = {name: k for k, name in enumerate(instrument.response_scales)}
@@ -118,8 +118,8 @@ def population_alpha(instrument: Instrument, *, loading: float | Mapping[str, fl
     """Alpha of each scale in the population that ``simulate`` draws from, by numerical integration.
 
     Given the factor, answers are independent, so the covariance of two keyed items is the covariance of their expected
-    values over the factor; both are integrated by Gauss-Hermite quadrature (61 nodes). Rating categories make this lower
-    than the reliability of the latent responses.
+    values over the factor; both are integrated by Gauss-Hermite quadrature (61 nodes). Rating categories make this
+    lower than the reliability of the latent responses.
 
     Parameters
     ----------
@@ -279,6 +279,11 @@ def _sizes(
             f"cluster_size={cluster_size!r}: give a positive size, two bounds, or one size a class ({n_clusters})."
         )
     return np.asarray(sizes, dtype=np.int64)
+
+
+def _labels(prefix: str, numbers: Array) -> Array:
+    """Text ids of equal width, so that they sort as the numbers do."""
+    return np.char.add(prefix, np.char.zfill(numbers.astype(str), len(str(numbers.max()))))
 
 
 def _with_gaps(answers: Array, gap: Array) -> Any:

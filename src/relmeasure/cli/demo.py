@@ -95,15 +95,15 @@ def _reliability_table(instrument: Instrument, estimates: Any) -> Table:
 def _meaning(table: Table) -> list[str]:
     n, inside = len(table), table["inside"].count("yes")
     low = min(table["alpha"])
-    lines = [
-        f"The truth lies inside {inside} of {n} of the 95% intervals; over many seeds it would in about 95 of 100.",
-        f"Alpha of {low:.2f} or more: students' answers to the items of a scale hang together "
-        f"{'well enough to compare groups of students' if low >= 0.7 else 'too loosely to lean on'}.",
-        "This is reliability over students. It says nothing about whether a class mean can be trusted: "
-        "that depends on how many students a class has and how much classes differ.",
-        "Students with too few answers have no score, and the column <scale>_missing_reason says why.",
-    ]
-    return lines
+    verdict = "well enough to compare groups of students" if low >= 0.7 else "too loosely to lean on"
+    lines = f"""
+The truth lies inside {inside} of {n} of the 95% intervals; over many seeds it would in about 95 of 100.
+Alpha of {low:.2f} or more: students' answers to the items of a scale hang together {verdict}.
+This is reliability over students. It does not say whether a class mean can be trusted: that depends on how many \
+students a class has and how much classes differ.
+Students with too few answers have no score, and the column <scale>_missing_reason says why.
+"""
+    return lines.strip().splitlines()
 
 
 def _say(text: str) -> None:

@@ -156,7 +156,7 @@ def _replace(path: Path, write: Callable[[str], object]) -> None:
     os.close(handle)
     try:
         write(temporary)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

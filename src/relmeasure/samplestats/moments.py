@@ -44,15 +44,24 @@ class Moments(Protocol):
     """What an estimator needs to know of a sample, wherever it came from."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Items, in order."""
+
     @property
-    def mean(self) -> FloatArray: ...
+    def mean(self) -> FloatArray:
+        """Means, array (p,)."""
+
     @property
-    def cov(self) -> FloatArray: ...
+    def cov(self) -> FloatArray:
+        """Covariances with divisor n - 1, array (p, p)."""
+
     @property
-    def cor(self) -> FloatArray: ...
+    def cor(self) -> FloatArray:
+        """Correlations, array (p, p)."""
+
     @property
-    def n_obs(self) -> int: ...
+    def n_obs(self) -> int:
+        """Rows that the matrix rests on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +167,8 @@ class MomentSums(Result):
     @property
     def mean(self) -> FloatArray:
         """Item means, array (p,): of the complete rows, or of each item's own rows when pairwise."""
-        return frozen_array(np.diag(self.center))
+        mean: FloatArray = frozen_array(np.diag(self.center))
+        return mean
 
     @property
     def cov(self) -> FloatArray:
@@ -166,7 +176,8 @@ class MomentSums(Result):
         n, w = self.count.astype(float), self.weight
         usable = (n > 1) & (w > 0)
         scale = np.divide(n, w * (n - 1), out=np.full_like(w, np.nan), where=usable)
-        return frozen_array(self.scatter * scale)
+        cov: FloatArray = frozen_array(self.scatter * scale)
+        return cov
 
     @property
     def cor(self) -> FloatArray:
@@ -175,7 +186,8 @@ class MomentSums(Result):
         out = np.full_like(self.scatter, np.nan)
         np.divide(self.scatter, denominator, out=out, where=denominator > 0)
         np.fill_diagonal(out, np.where(np.diag(self.scatter) > 0, 1.0, np.nan))
-        return frozen_array(out)
+        cor: FloatArray = frozen_array(out)
+        return cor
 
     def subset(self, names: Sequence[str]) -> MomentSums:
         """Return the moments of some of the items, in the order given.
