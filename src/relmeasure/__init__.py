@@ -38,13 +38,15 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name from its home on first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'relmeasure' has no attribute '{name}'")
-    value: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # so that type checkers report a name that does not exist
+
+    def __getattr__(name: str) -> object:
+        """Import a public name from its home on first use (PEP 562)."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'relmeasure' has no attribute '{name}'")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
