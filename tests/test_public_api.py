@@ -32,7 +32,8 @@ def signature(function: Any) -> str:
     found = inspect.signature(function)
     shown, keyword_only = [], False
     for parameter in found.parameters.values():
-        star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        star = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        star = "**" if parameter.kind is parameter.VAR_KEYWORD else star
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             shown.append("*")
         keyword_only = keyword_only or parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL}
