@@ -220,7 +220,7 @@ def third_parties(modules: list[Module]) -> Iterator[str]:
 
 
 def manners(modules: list[Module]) -> Iterator[str]:
-    """No assert, no print, no exception caught unnamed, no unfinished function."""
+    """No assert, no print, no exception swallowed unnamed, no unfinished function."""
     for module in modules:
         for node in ast.walk(module.tree):
             where = f"{module.name}:{getattr(node, 'lineno', 0)}"
@@ -230,7 +230,8 @@ def manners(modules: list[Module]) -> Iterator[str]:
                 yield f"{where}: print"
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type).split(", ") if node.type else [""]
-                if {name.strip("()") for name in caught} & {"", "Exception", "BaseException"}:
+                passed_on = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+                if not passed_on and {name.strip("()") for name in caught} & {"", "Exception", "BaseException"}:
                     yield f"{where}: name the exceptions that are expected"
             if isinstance(node, ast.Name) and node.id == "NotImplementedError":
                 yield f"{where}: finish it, or raise UnsupportedDataError"

@@ -9,19 +9,17 @@ from relmeasure.exceptions import MissingExtraError
 
 __all__ = ["main"]
 
-_NEEDED = ("typer", "rich")
-
 
 def main() -> None:
     """Run the command line; without typer or rich, say in one line what to install and exit with code 2."""
-    for package in _NEEDED:
+    for package in ("typer", "rich"):
         if find_spec(package) is None:
             error = MissingExtraError.from_extra(package, "cli", "The command line")
             sys.stderr.write(f"{error}\n")
             raise SystemExit(2)
-    from relmeasure.cli import app
+    from relmeasure.cli import main as run
 
-    app()
+    run()
 
 
 if __name__ == "__main__":
