@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument
     from relmeasure.results import Estimate
     from relmeasure.samplestats.moments import MomentSums
+    from relmeasure.simulation import simulate
 
 __all__ = [
     "Estimate",
@@ -27,6 +28,7 @@ __all__ = [
     "RelmeasureError",
     "RelmeasureWarning",
     "__version__",
+    "simulate",
 ]
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "relmeasure.instruments.definition": ("Instrument",),
     "relmeasure.results": ("Estimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
+    "relmeasure.simulation": ("simulate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
