@@ -37,15 +37,20 @@ Warnings::
     ├── CodesAsMissingWarning                 unknown codes were set to missing on request
     ├── KeyDirectionWarning                   an item runs against its declared key
     ├── OriginShiftWarning                    codes look shifted by one (0-4 where 1-5 is declared)
+    ├── EmptyCategoryWarning                  a declared category that nobody chose
+    ├── SparseTableWarning                    a table too sparse for its correlation: it stands at its bound
+    ├── NotPositiveDefiniteWarning            a correlation matrix with an eigenvalue at or below zero
     ├── ConstantItemWarning                   an item has no variance
     ├── FewItemsWarning                       too few items for the coefficient to mean what it says
+    ├── FewClustersWarning                    too few clusters for a variance between them
     ├── NegativeReliabilityWarning            a reliability below zero: keys or dimensions are wrong
     ├── HeywoodWarning                        a residual variance at or below zero
     ├── NotConvergedWarning                   a fit that stopped early
     ├── SearchNotExhaustiveWarning            a maximum over splits was searched, not enumerated
     ├── ProratingWarning                      a sum was filled in from the answered items
     ├── NotPublishedMetricWarning             a raw score of a scale whose published metric is another
-    └── LevelWarning                          a score used at a level its definition does not name
+    ├── LevelWarning                          a score used at a level its definition does not name
+    └── DuplicateInstrumentWarning            two sources offer an instrument of the same id
 """
 
 from __future__ import annotations
@@ -66,7 +71,10 @@ __all__ = [
     "ConvergenceError",
     "DataError",
     "DuplicateColumnError",
+    "DuplicateInstrumentWarning",
+    "EmptyCategoryWarning",
     "EstimationError",
+    "FewClustersWarning",
     "FewItemsWarning",
     "HeywoodWarning",
     "IncompatibleStatisticsError",
@@ -83,6 +91,7 @@ __all__ = [
     "NonNumericError",
     "NotConvergedWarning",
     "NotPositiveDefiniteError",
+    "NotPositiveDefiniteWarning",
     "NotPublishedMetricWarning",
     "OptionError",
     "OriginShiftWarning",
@@ -91,6 +100,7 @@ __all__ = [
     "RelmeasureError",
     "RelmeasureWarning",
     "SearchNotExhaustiveWarning",
+    "SparseTableWarning",
     "TooFewItemsError",
     "TooFewObservationsError",
     "UnknownCodeError",
@@ -362,6 +372,24 @@ class OriginShiftWarning(RelmeasureWarning):
     code = "origin-shift"
 
 
+class EmptyCategoryWarning(RelmeasureWarning):
+    """A declared response category that nobody chose: its threshold cannot be estimated."""
+
+    code = "empty-category"
+
+
+class SparseTableWarning(RelmeasureWarning):
+    """Empty cells leave a polychoric correlation at its bound of plus or minus one."""
+
+    code = "sparse-table"
+
+
+class NotPositiveDefiniteWarning(RelmeasureWarning):
+    """A correlation matrix has an eigenvalue at or below zero, or was smoothed on request."""
+
+    code = "not-positive-definite-matrix"
+
+
 class ConstantItemWarning(RelmeasureWarning):
     """An item has no variance, so nothing can be correlated with it."""
 
@@ -372,6 +400,12 @@ class FewItemsWarning(RelmeasureWarning):
     """The scale has too few items for the coefficient to mean what its name says."""
 
     code = "few-items"
+
+
+class FewClustersWarning(RelmeasureWarning):
+    """Too few clusters for a trustworthy variance between them."""
+
+    code = "few-clusters"
 
 
 class NegativeReliabilityWarning(RelmeasureWarning):
@@ -414,6 +448,12 @@ class LevelWarning(RelmeasureWarning):
     """A score is used at a level that its definition does not name."""
 
     code = "level-not-declared"
+
+
+class DuplicateInstrumentWarning(RelmeasureWarning):
+    """Two sources offer an instrument of the same id; the message says which one is used."""
+
+    code = "duplicate-instrument"
 
 
 def warn_user(warning: RelmeasureWarning) -> None:
