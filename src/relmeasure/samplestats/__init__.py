@@ -1,5 +1,26 @@
 """Sample statistics: the waist between data and estimators. Frozen, additive, made from arrays."""
 
+from relmeasure.samplestats.contingency import (
+    ContingencyTables,
+    category_codes,
+    contingency_tables,
+    observed_categories,
+)
+from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MissingMethod, Moments, MomentSums, moment_sums
+from relmeasure.samplestats.polychoric import polychoric_acov, polychoric_from_codes, polychoric_from_tables
 
-__all__ = ["MissingMethod", "MomentSums", "Moments", "moment_sums"]
+__all__ = [
+    "ContingencyTables",
+    "MissingMethod",
+    "MomentSums",
+    "Moments",
+    "PolychoricResult",
+    "category_codes",
+    "contingency_tables",
+    "moment_sums",
+    "observed_categories",
+    "polychoric_acov",
+    "polychoric_from_codes",
+    "polychoric_from_tables",
+]
