@@ -1,25 +1,45 @@
 """What an instrument is: items, response scales, scales, scoring, missing rules, norms, licence, published figures.
 
-Every model is frozen and refuses unknown keys. Data files hold *codes* (what was stored); scoring works on *keyed values*:
+Every model is frozen, refuses unknown keys and coerces nothing. A bad value raises ``InstrumentValidationError``, which
+lists every problem with its place and fix. Data files hold *codes* (what was stored); scoring works on *keyed values*:
 
 1. a code is mapped to its *endorsement*, higher meaning more of what the wording says: the option's explicit ``score``
    where given, else the code itself (``direction = "ascending"``) or its reflection ``min + max - code``
    (``"descending"``: TIMSS, PISA 2012 and OLBI store "strongly agree" as 1);
-2. an item with ``key = -1`` is reflected once more, within the *declared* range of its response scale, never the observed.
+2. an item with ``key = -1`` is reflected once more, within the *declared* range of its scale, never the observed.
 
-The two steps are one table per item (``Instrument.keyed_values``), so that nothing can be reversed twice.
+The two steps are one table per item (``Instrument.keyed_values``; ``Instrument.is_reflected`` for a numeric range), so
+that nothing can be reversed twice.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
-from relmeasure.exceptions import InstrumentValidationError, did_you_mean, shorten
+from relmeasure.exceptions import InstrumentError, InstrumentValidationError, did_you_mean
+from relmeasure.instruments.consistency import problems_of
+from relmeasure.instruments.fields import (
+    Code,
+    Date,
+    Identifier,
+    InstrumentId,
+    LanguageCode,
+    Level,
+    Line,
+    MissingReason,
+    Number,
+    ReadOnlyDict,
+    Text,
+    Version,
+)
+from relmeasure.instruments.messages import MAX_PROBLEMS, seen, validation_error
+from relmeasure.instruments.syntax import json_tree
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -43,47 +63,65 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of the file format; a file says which one it was written for."""
 
-Level = Literal["student", "class", "teacher", "school"]
-"""Where a score may be used."""
-
-MissingReason = Literal["skipped", "not_applicable", "not_administered", "invalid"]
-"""Why there is no answer: left out; does not apply; not asked by design; answered, but not usable."""
-
-Identifier = Annotated[str, Field(strict=True, min_length=1, max_length=80, pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$")]
-LanguageCode = Annotated[str, Field(strict=True, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-Line = Annotated[str, Field(strict=True, min_length=1, max_length=4000)]
-Text = dict[LanguageCode, Line]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
 
 class _Definition(BaseModel):
-    """Frozen, and unknown keys are errors."""
+    """Frozen; unknown keys are errors; every error is an ``InstrumentValidationError``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
+
+        def __init__(self, /, **data: Any) -> None:
+            try:
+                super().__init__(**data)
+            except ValidationError as error:
+                raise validation_error(type(self), data, error) from None
+
+        # Tells pydantic that nested models may be built without this method: the outermost one reports for all.
+        __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Build from a mapping, as pydantic does; a bad one raises ``InstrumentValidationError``."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise validation_error(cls, obj, error) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Build from JSON text: UTF-8, no repeated key, no NaN."""
+        return cls.model_validate(json_tree(json_data, cls.__name__.lower()), **options)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; unlike pydantic's, the changed copy is validated."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**dict(self), **update})
 
 
 # --------------------------------------------------------------------------- response scales and items
 class Option(_Definition):
     """One response option: the stored code, what it is worth, and its labels."""
 
-    value: StrictInt
+    value: Code
     score: Number | None = None
-    labels: Text = Field(default_factory=dict)
+    labels: Text = Field(default_factory=ReadOnlyDict)
 
 
 class MissingCode(_Definition):
     """A stored code that is not an answer, and why."""
 
-    code: StrictInt
+    code: Code
     reason: MissingReason
-    labels: Text = Field(default_factory=dict)
+    labels: Text = Field(default_factory=ReadOnlyDict)
 
 
 class Collapse(_Definition):
     """Codes that are scored as one, declared so that it is recorded (Impact! joins its two lowest categories)."""
 
-    codes: Annotated[tuple[StrictInt, ...], Field(min_length=1, max_length=100)]
-    to: StrictInt
+    codes: Annotated[tuple[Code, ...], Field(min_length=1, max_length=100)]
+    to: Code
     reason: Line
 
 
@@ -94,9 +132,7 @@ class ResponseScale(_Definition):
     ``"descending"`` when a lower code does. ``null_reason`` says what an empty cell means.
     """
 
-    kind: Literal[
-        "agreement", "frequency", "truth", "degree", "efficacy", "quality", "dichotomous", "range", "open"
-    ]
+    kind: Literal["agreement", "frequency", "truth", "degree", "efficacy", "quality", "dichotomous", "range", "open"]
     direction: Literal["ascending", "descending"] = "ascending"
     options: Annotated[tuple[Option, ...], Field(max_length=200)] = ()
     minimum: Number | None = None
@@ -133,59 +169,26 @@ class ResponseScale(_Definition):
 
     @property
     def score_range(self) -> tuple[float, float]:
-        """Smallest and largest endorsement, as declared."""
-        if self.kind == "range":
-            return (self.minimum or 0.0, self.maximum if self.maximum is not None else 100.0)
+        """Smallest and largest endorsement, as declared. An open answer has none and raises ``InstrumentError``."""
+        if self.kind == "range" and self.minimum is not None and self.maximum is not None:
+            return (self.minimum, self.maximum)
         values = self.endorsement.values()
+        if not values:
+            raise InstrumentError(f"A response scale of kind '{self.kind}' without options has no range of scores.")
         return (min(values), max(values))
-
-    def problems(self, where: str) -> Iterable[str]:
-        """Contradictions in this response scale, each with its fix."""
-        if self.kind == "open":
-            if self.options or self.missing:
-                yield f"{where}: an open answer has no options: remove options and missing codes."
-            return
-        if self.kind == "range":
-            if self.options:
-                yield f"{where}: a range has minimum and maximum, no options: remove the options or change kind."
-            if self.minimum is None or self.maximum is None or self.minimum >= self.maximum:
-                yield f"{where}: a range needs minimum < maximum; seen {self.minimum} and {self.maximum}."
-            return
-        if len(self.options) < 2:
-            yield f"{where}: at least 2 options are needed; seen {len(self.options)}."
-        if self.kind == "dichotomous" and len(self.options) != 2:
-            yield f"{where}: a dichotomous scale has 2 options; seen {len(self.options)}."
-        yield from _twice(self.codes, f"{where}: option value", "give each option its own value")
-        missing = [m.code for m in self.missing]
-        yield from _twice(missing, f"{where}: missing code", "declare each missing code once")
-        for code in sorted(set(missing) & set(self.codes)):
-            yield f"{where}: code {code} is both an answer and a missing code: remove one of them."
-        if list(self.codes) != sorted(self.codes):
-            yield f"{where}: options must be listed by rising value; seen {shorten(self.codes)}."
-        scores = [o.score for o in self.options if o.score is not None]
-        if scores and len(scores) != len(self.options):
-            yield f"{where}: {len(scores)} of {len(self.options)} options have a score: give all of them one, or none."
-        elif scores and not _monotone(scores):
-            yield f"{where}: option scores {shorten(scores)} neither rise nor fall all the way: correct them."
-        elif scores and (scores[0] < scores[-1]) != (self.direction == "ascending"):
-            yield f"{where}: option scores {shorten(scores)} contradict direction = '{self.direction}'."
-        for c in self.collapse:
-            for code in (*c.codes, c.to):
-                if code not in self.codes:
-                    yield f"{where}: collapse names code {code}, which is not an option ({shorten(self.codes)})."
 
 
 class Item(_Definition):
     """One item: its key, response scale, content facet, and text per language (or none).
 
-    ``key`` is the item's direction relative to its scale: 1 when endorsing it means more of the construct, -1 when less.
+    ``key`` is the item's direction in its scale: 1 when endorsing it means more of the construct, -1 when less.
     """
 
     id: Identifier
     response_scale: Identifier
     key: Literal[1, -1] = 1
     facet: Identifier | None = None
-    text: Text = Field(default_factory=dict)
+    text: Text = Field(default_factory=ReadOnlyDict)
     note: Line | None = None
 
 
@@ -199,7 +202,9 @@ class ScoringRule(_Definition):
     """
 
     method: Literal["mean", "sum", "pomp", "mean_of_subscales", "weighted"] = "mean"
-    weights: dict[Identifier, Number] = Field(default_factory=dict)
+    weights: Annotated[dict[Identifier, Number], Field(max_length=200), AfterValidator(ReadOnlyDict)] = Field(
+        default_factory=ReadOnlyDict
+    )
     norms: Identifier | None = None
     decimals: Annotated[int, Field(strict=True, ge=0, le=10)] | None = None
 
@@ -207,14 +212,15 @@ class ScoringRule(_Definition):
 class MissingRule(_Definition):
     """When a score is given although answers are missing.
 
-    ``min_valid``: at least that many valid answers (of subscales, for a scale of subscales). ``min_share``: at least that
-    share of the items that were administered and applicable, so that planned gaps and "not applicable" do not count
-    against a person. Neither: every item. ``prorate`` completes a sum from the answered items (mean times number of
-    items; biased when items differ, Mazza, Enders and Ruehlman, 2015); ``round_prorated`` rounds it to a whole number.
+    ``min_valid``: at least that many valid answers (of subscales, for a scale of subscales). ``min_share``: at least
+    that share of the items that were administered and applicable, so that planned gaps and "not applicable" do not
+    count against a person. Neither: every item. ``prorate`` completes a sum from the answered items (mean times number
+    of items; biased when items differ, Mazza, Enders and Ruehlman, 2015); ``round_prorated`` rounds it to a whole
+    number.
     """
 
     min_valid: Annotated[int, Field(strict=True, ge=1, le=5000)] | None = None
-    min_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_share: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     prorate: StrictBool = False
     round_prorated: StrictBool = False
 
@@ -237,11 +243,11 @@ class Scale(_Definition):
     """A score: its items or subscales, how they are scored, and the levels at which the score may be used."""
 
     id: Identifier
-    title: Text = Field(default_factory=dict)
+    title: Text = Field(default_factory=ReadOnlyDict)
     definition: Line | None = None
     items: Annotated[tuple[Identifier, ...], Field(max_length=2000)] = ()
     subscales: Annotated[tuple[Identifier, ...], Field(max_length=200)] = ()
-    levels: Annotated[tuple[Level, ...], Field(min_length=1)] = ("student",)
+    levels: Annotated[tuple[Level, ...], Field(min_length=1, max_length=4)] = ("student",)
     scoring: ScoringRule = Field(default_factory=ScoringRule)
     missing: MissingRule = Field(default_factory=MissingRule)
     published_metric: Line | None = None
@@ -251,40 +257,6 @@ class Scale(_Definition):
         """The items, or the subscales."""
         return self.items or self.subscales
 
-    def problems(self, where: str) -> Iterable[str]:
-        """Contradictions within this scale, each with its fix."""
-        if bool(self.items) == bool(self.subscales):
-            yield f"{where}: a scale has either items or subscales; give one of the two."
-            return
-        n, rule, method = len(self.components), self.missing, self.scoring.method
-        yield from _twice(self.components, f"{where}: component", "name each item or subscale once")
-        if (method in {"mean_of_subscales", "weighted"}) != bool(self.subscales):
-            kind = "subscales" if self.subscales else "items"
-            yield f"{where}: scoring method '{method}' does not go with {kind}: change the method or the components."
-        if method == "weighted":
-            if set(self.scoring.weights) != set(self.subscales):
-                yield (
-                    f"{where}: weights are given for {shorten(self.scoring.weights) or 'nothing'}, "
-                    f"but the subscales are {shorten(self.subscales)}: give one weight a subscale."
-                )
-            if rule.needed(n) != n:
-                yield f"{where}: a weighted composite needs all its subscales: remove the missing rule."
-        elif self.scoring.weights:
-            yield f"{where}: weights go with method = 'weighted'; the method is '{method}'."
-        if rule.min_valid is not None and rule.min_share is not None:
-            yield f"{where}: min_valid and min_share are both given: keep one."
-        if rule.min_valid is not None and rule.min_valid > n:
-            yield f"{where}: min_valid = {rule.min_valid}, but there are only {n} components."
-        if method == "sum" and rule.needed(n) < n and not rule.prorate:
-            yield (
-                f"{where}: a sum with missing answers and prorate = false would count a gap as zero: "
-                "set prorate = true, or require every item."
-            )
-        if rule.prorate and method != "sum":
-            yield f"{where}: prorate applies to a sum; a {method} needs none: remove it."
-        if rule.round_prorated and not rule.prorate:
-            yield f"{where}: round_prorated goes with prorate = true."
-
 
 class Norms(_Definition):
     """A dated, versioned norm: mean and standard deviation (T = 50 + 10 z), or a lookup table from raw to reported."""
@@ -292,47 +264,19 @@ class Norms(_Definition):
     id: Identifier
     kind: Literal["t_score", "lookup"]
     population: Line
-    date: Annotated[str, Field(strict=True, pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+    date: Date
     version: Line
     source: Line
     mean: Number | None = None
-    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    sd: Annotated[float, Field(strict=True, gt=0, le=1e9)] | None = None
     table: Annotated[tuple[tuple[Number, Number], ...], Field(max_length=5000)] = ()
-
-    def problems(self, where: str) -> Iterable[str]:
-        """Contradictions in this norm, each with its fix."""
-        if self.kind == "t_score":
-            if self.mean is None or self.sd is None:
-                yield f"{where}: a T-score norm needs mean and sd."
-            if self.table:
-                yield f"{where}: a T-score norm has no table: remove it, or set kind = 'lookup'."
-            return
-        if self.mean is not None or self.sd is not None:
-            yield f"{where}: a lookup norm has a table, no mean or sd: remove them, or set kind = 't_score'."
-        if len(self.table) < 2:
-            yield f"{where}: a lookup norm needs at least 2 rows; seen {len(self.table)}."
-        raw = [row[0] for row in self.table]
-        for low, high in zip(raw, raw[1:], strict=False):
-            if high <= low:
-                yield f"{where}: raw scores must rise from row to row; {high:g} follows {low:g}."
-        reported = [row[1] for row in self.table]
-        if not _monotone(reported, strictly=False):
-            steps = zip(self.table, self.table[1:], strict=False)
-            rising = reported[-1] >= reported[0]
-            bad = [b for a, b in steps if (b[1] < a[1]) == rising and a[1] != b[1]]
-            yield (
-                f"{where}: the table is not monotone at raw {shorten(f'{b[0]:g} -> {b[1]:g}' for b in bad)}: "
-                "check these rows against the source."
-            )
 
 
 # --------------------------------------------------------------------------- about the instrument
 class Licence(_Definition):
     """Who may use it, and whether its wording may ship with software."""
 
-    id: Literal[
-        "public_domain", "cc_by", "free_noncommercial", "permission_required", "proprietary", "unknown"
-    ]
+    id: Literal["public_domain", "cc_by", "free_noncommercial", "permission_required", "proprietary", "unknown"]
     wording: Literal["included", "not_included", "user_supplied"] = "not_included"
     name: Line | None = None
     holder: Line | None = None
@@ -355,10 +299,12 @@ class Blueprint(_Definition):
     """What the test author meant: construct, content facets, intended use, what it must not be used for."""
 
     definition: Line
-    facets: dict[Identifier, Line] = Field(default_factory=dict)
-    intended_use: tuple[Line, ...] = ()
-    not_for: tuple[Line, ...] = ()
-    administration: tuple[Line, ...] = ()
+    facets: Annotated[dict[Identifier, Line], Field(max_length=500), AfterValidator(ReadOnlyDict)] = Field(
+        default_factory=ReadOnlyDict
+    )
+    intended_use: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    not_for: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    administration: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
 
 
 class Instrument(_Definition):
@@ -373,8 +319,8 @@ class Instrument(_Definition):
     """
 
     schema_version: Literal[1]
-    id: Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=80)]
-    version: Annotated[str, Field(strict=True, pattern=r"^\d+\.\d+(\.\d+)?([a-z0-9.\-+]*)$", max_length=40)]
+    id: InstrumentId
+    version: Version
     status: Literal["draft", "piloted", "field_tested"]
     kind: Literal["original", "structure_only"]
     title: Annotated[Text, Field(min_length=1)]
@@ -383,12 +329,14 @@ class Instrument(_Definition):
     form: Line | None = None
     reporter: Literal["student", "teacher", "observer", "parent", "staff"]
     target: Literal["teacher", "class", "student", "school", "lesson", "self"]
-    grades: tuple[StrictStr, ...] = ()
-    languages: tuple[LanguageCode, ...] = ()
+    grades: Annotated[tuple[Line, ...], Field(max_length=30)] = ()
+    languages: Annotated[tuple[LanguageCode, ...], Field(max_length=100)] = ()
     licence: Licence
     citation: Line
     blueprint: Blueprint | None = None
-    response_scales: Annotated[dict[Identifier, ResponseScale], Field(min_length=1, max_length=100)]
+    response_scales: Annotated[
+        dict[Identifier, ResponseScale], Field(min_length=1, max_length=100), AfterValidator(ReadOnlyDict)
+    ]
     items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=2000)]
     scales: Annotated[tuple[Scale, ...], Field(max_length=500)] = ()
     shared_items: Annotated[tuple[Identifier, ...], Field(max_length=2000)] = ()
@@ -411,13 +359,21 @@ class Instrument(_Definition):
         """``id@version``, as it stands in provenance."""
         return f"{self.id}@{self.version}"
 
+    @cached_property
+    def _items_by_id(self) -> dict[str, Item]:
+        return {item.id: item for item in self.items}
+
+    @cached_property
+    def _scales_by_id(self) -> dict[str, Scale]:
+        return {scale.id: scale for scale in self.scales}
+
     def item(self, item_id: str) -> Item:
         """Return one item; KeyError with a hint if there is none."""
-        return _by_id(self.items, item_id, f"instrument '{self.id}' has no item")
+        return _entry(self._items_by_id, item_id, f"instrument '{self.id}' has no item")
 
     def scale(self, scale_id: str) -> Scale:
         """Return one scale; KeyError with a hint if there is none."""
-        return _by_id(self.scales, scale_id, f"instrument '{self.id}' has no scale")
+        return _entry(self._scales_by_id, scale_id, f"instrument '{self.id}' has no scale")
 
     def response_scale(self, item_id: str) -> ResponseScale:
         """Return the response scale of an item."""
@@ -438,7 +394,7 @@ class Instrument(_Definition):
     def keyed_values(self, item_id: str) -> dict[int, float]:
         """Stored code to keyed value of an item: endorsement, reflected within the declared range when ``key = -1``.
 
-        Empty for items on a numeric range, where the keyed value is the number itself or ``minimum + maximum - number``.
+        Empty for open answers and for numeric ranges; for a range see ``is_reflected``.
         """
         endorsement = self.response_scale(item_id).endorsement
         if self.item(item_id).key == 1 or not endorsement:
@@ -446,155 +402,81 @@ class Instrument(_Definition):
         low, high = min(endorsement.values()), max(endorsement.values())
         return {code: low + high - value for code, value in endorsement.items()}
 
+    def is_reflected(self, item_id: str) -> bool:
+        """Whether scoring turns the stored answers of an item round: by its key or by its direction, but not by both.
+
+        On a numeric range the keyed value is ``minimum + maximum - number`` if so, else the number itself.
+        """
+        return (self.item(item_id).key == -1) != (self.response_scale(item_id).direction == "descending")
+
+    def scale_range(self, scale_id: str) -> tuple[float, float]:
+        """Lowest and highest raw score that a scale can take, before norms: what its cut-offs and norms must fit."""
+        scale = self.scale(scale_id)
+        method, weights = scale.scoring.method, scale.scoring.weights
+        if method == "pomp":
+            return (0.0, 100.0)
+        if method == "weighted":
+            ends = [sorted(weights[sub] * end for end in self.scale_range(sub)) for sub in scale.subscales]
+            return (sum(end[0] for end in ends), sum(end[1] for end in ends))
+        if method == "mean_of_subscales":
+            parts = [self.scale_range(sub) for sub in scale.subscales]
+        else:
+            parts = [self.response_scale(item).score_range for item in scale.items]
+        lows, highs = [low for low, _ in parts], [high for _, high in parts]
+        if method == "sum":
+            return (sum(lows), sum(highs))
+        return (sum(lows) / len(lows), sum(highs) / len(highs))
+
     def with_text(self, text: Mapping[str, Mapping[str, str]]) -> Self:
         """Return a copy with wording supplied by a licensed user: ``{"item_id": {"en": "..."}}``.
 
-        Existing texts in other languages stay. The licence then says ``wording = "user_supplied"``.
+        Texts in other languages stay. The licence of the copy says ``wording = "user_supplied"``.
+
+        Raises
+        ------
+        InstrumentValidationError
+            If an item is unknown, a language code or a text is not one; every problem is listed.
         """
-        unknown = [item for item in text if item not in self.item_ids]
+        added: Any = text
+        if not isinstance(added, Mapping):
+            raise self._error([f"with_text takes a table of items and their texts; seen {seen(added)}."])
+        unknown = [str(item) for item in added if item not in self._items_by_id]
         if unknown:
-            hint = did_you_mean(unknown[0], self.item_ids)
-            raise InstrumentValidationError.from_problems(
-                f"instrument '{self.id}'", [f"with_text names items it does not have: {shorten(unknown)}.{hint}"]
-            )
-        payload = self.model_dump(mode="json")
-        for item in payload["items"]:
-            item["text"] |= dict(text.get(item["id"], {}))
-        languages = [*self.languages, *(code for texts in text.values() for code in texts)]
-        payload["languages"] = list(dict.fromkeys(languages))
-        payload["licence"]["wording"] = "user_supplied"
-        return type(self).model_validate(payload)
+            raise self._error([_no_such("with_text: there is no item", item, self.item_ids) for item in unknown[:20]])
+        merged = {i: {**self.item(i).text, **v} if isinstance(v, Mapping) else v for i, v in added.items()}
+        items = [{**dict(i), "text": merged.get(i.id, i.text)} for i in self.items]
+        codes = [code for texts in added.values() if isinstance(texts, Mapping) for code in texts]
+        languages = dict.fromkeys((*self.languages, *codes))
+        licence = self.licence.model_copy(update={"wording": "user_supplied"})
+        return self.model_copy(update={"items": items, "languages": tuple(languages), "licence": licence})
+
+    def __repr__(self) -> str:
+        return f"Instrument('{self.label}': {len(self.items)} items, {len(self.scales)} scales, {self.status})"
+
+    __str__ = __repr__
 
     # ----- validation
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = list(self._problems())
+        problems = list(islice(problems_of(self), MAX_PROBLEMS))
         if problems:
-            raise InstrumentValidationError.from_problems(f"instrument '{self.id}'", problems)
+            raise self._error(problems)
         return self
 
-    def _problems(self) -> Iterable[str]:
-        yield from _twice(self.item_ids, "items: id", "item ids must be unique")
-        yield from _twice(self.scale_ids, "scales: id", "scale ids must be unique")
-        yield from _twice([n.id for n in self.norms], "norms: id", "norm ids must be unique")
-        for name, response_scale in self.response_scales.items():
-            yield from response_scale.problems(f"response_scales.{name}")
-        for norm in self.norms:
-            yield from norm.problems(f"norms.{norm.id}")
-        yield from self._item_problems()
-        broken = False
-        for scale in self.scales:
-            for problem in (*scale.problems(f"scales.{scale.id}"), *self._reference_problems(scale)):
-                broken = True
-                yield problem
-        yield from self._membership_problems()
-        if not broken:
-            yield from self._hierarchy_problems()
-        yield from self._figure_problems()
-
-    def _item_problems(self) -> Iterable[str]:
-        facets = self.blueprint.facets if self.blueprint else {}
-        for item in self.items:
-            where = f"items.{item.id}"
-            if item.response_scale not in self.response_scales:
-                hint = did_you_mean(item.response_scale, self.response_scales)
-                yield f"{where}: response_scale '{item.response_scale}' is not declared.{hint}"
-            if item.facet is not None and item.facet not in facets:
-                hint = did_you_mean(item.facet, facets)
-                yield f"{where}: facet '{item.facet}' is not declared in blueprint.facets.{hint}"
-            if item.text and self.licence.wording == "not_included":
-                yield f"{where}: has wording, but licence.wording = 'not_included': remove the text, or license it."
-            for language in item.text:
-                if language not in self.languages:
-                    yield f"{where}: text in '{language}', which is not in languages ({shorten(self.languages)})."
-        allowed = {"public_domain", "cc_by", "free_noncommercial"}
-        if self.licence.wording == "included" and self.licence.id not in allowed:
-            yield f"licence: wording is included, but a '{self.licence.id}' licence does not let it ship."
-
-    def _reference_problems(self, scale: Scale) -> Iterable[str]:
-        where = f"scales.{scale.id}"
-        for item in scale.items:
-            if item not in self.item_ids:
-                yield f"{where}: item '{item}' is not declared.{did_you_mean(item, self.item_ids)}"
-            elif (used := self.response_scales.get(self.item(item).response_scale)) and used.kind == "open":
-                yield f"{where}: item '{item}' is an open answer and cannot be scored: take it out of the scale."
-        for sub in scale.subscales:
-            if sub not in self.scale_ids:
-                yield f"{where}: subscale '{sub}' is not declared.{did_you_mean(sub, self.scale_ids)}"
-        norm_ids = [norm.id for norm in self.norms]
-        if scale.scoring.norms is not None and scale.scoring.norms not in norm_ids:
-            yield f"{where}: norms '{scale.scoring.norms}' are not declared.{did_you_mean(scale.scoring.norms, norm_ids)}"
-
-    def _membership_problems(self) -> Iterable[str]:
-        homes: dict[str, list[str]] = {}
-        for scale in self.scales:
-            for item in dict.fromkeys(scale.items):
-                homes.setdefault(item, []).append(scale.id)
-        for item, scales in homes.items():
-            if len(scales) > 1 and item not in self.shared_items:
-                yield (
-                    f"items.{item}: is in {len(scales)} scales ({shorten(scales)}): take it out of all but one, "
-                    "or name it in shared_items if that is meant."
-                )
-        for item in self.shared_items:
-            if len(homes.get(item, ())) < 2:
-                yield f"shared_items: '{item}' is not in two scales: remove it from shared_items."
-
-    def _hierarchy_problems(self) -> Iterable[str]:
-        parents = {scale.id: scale.subscales for scale in self.scales}
-        for scale in self.scales:
-            if _reaches(scale.id, scale.id, parents):
-                yield f"scales.{scale.id}: is a subscale of itself through {shorten(scale.subscales)}."
-                return
-        for scale in self.scales:
-            where = f"scales.{scale.id}"
-            for sub in scale.subscales:
-                wrong = [level for level in scale.levels if level not in self.scale(sub).levels]
-                if wrong:
-                    yield f"{where}: is for level {shorten(wrong)}, but its subscale '{sub}' is not: remove the level."
-            ranges = {self.response_scale(item).score_range for item in scale.items}
-            if len(ranges) > 1 and scale.scoring.method != "pomp":
-                seen = shorten(f"{low:g}-{high:g}" for low, high in sorted(ranges))
-                yield f"{where}: its items run over different ranges ({seen}): use method = 'pomp', or give option scores."
-
-    def _figure_problems(self) -> Iterable[str]:
-        for number, figure in enumerate(self.published_figures):
-            where = f"published_figures[{number}]"
-            if figure.scale is not None and figure.scale not in self.scale_ids:
-                yield f"{where}: scale '{figure.scale}' is not declared.{did_you_mean(figure.scale, self.scale_ids)}"
+    def _error(self, problems: list[str]) -> InstrumentValidationError:
+        return InstrumentValidationError.from_problems(f"instrument '{self.id}'", problems)
 
 
 # --------------------------------------------------------------------------- helpers
-def _by_id(entries: Iterable[Any], wanted: str, complaint: str) -> Any:
-    known = []
-    for entry in entries:
-        if entry.id == wanted:
-            return entry
-        known.append(entry.id)
-    raise KeyError(f"{complaint} '{wanted}'.{did_you_mean(wanted, known)}")
+E = TypeVar("E")
 
 
-def _twice(values: Iterable[Any], what: str, fix: str) -> Iterable[str]:
-    for value, count in Counter(values).items():
-        if count > 1:
-            yield f"{what} '{value}' is given {count} times: {fix}."
+def _entry(entries: Mapping[str, E], wanted: str, complaint: str) -> E:
+    try:
+        return entries[wanted]
+    except (KeyError, TypeError):
+        raise KeyError(_no_such(complaint, str(wanted), entries)) from None
 
 
-def _monotone(values: list[float], *, strictly: bool = True) -> bool:
-    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
-    if strictly:
-        return all(s > 0 for s in steps) or all(s < 0 for s in steps)
-    return all(s >= 0 for s in steps) or all(s <= 0 for s in steps)
-
-
-def _reaches(start: str, goal: str, parents: Mapping[str, tuple[str, ...]]) -> bool:
-    seen: set[str] = set()
-    todo = list(parents.get(start, ()))
-    while todo:
-        current = todo.pop()
-        if current == goal:
-            return True
-        if current not in seen:
-            seen.add(current)
-            todo.extend(parents.get(current, ()))
-    return False
+def _no_such(complaint: str, wanted: str, known: Iterable[str]) -> str:
+    return f"{complaint} {seen(wanted)}.{did_you_mean(wanted[:100], known)}"
