@@ -23,9 +23,12 @@ Errors::
     │   ├── TooFewObservationsError           no usable rows, or fewer than the routine needs
     │   └── IncompatibleStatisticsError       statistics of different kinds or items cannot be added
     ├── OptionError (ValueError)              an argument outside its allowed values
+    ├── ModelError (ValueError)               a model that contradicts itself or its data
+    │   └── ModelSyntaxError                  a model string that cannot be read, with the line and the column
     ├── EstimationError (ArithmeticError)     the numbers cannot be estimated
     │   ├── NotPositiveDefiniteError          a covariance or correlation matrix that must be invertible is not
-    │   └── ConvergenceError                  the optimiser gave up
+    │   ├── ConvergenceError                  the optimiser gave up
+    │   └── InadmissibleError                 a number was asked of a solution that is no proper model
     └── MissingExtraError (ImportError)       an optional dependency is not installed
 
 Warnings::
@@ -45,6 +48,8 @@ Warnings::
     ├── FewClustersWarning                    too few clusters for a variance between them
     ├── NegativeReliabilityWarning            a reliability below zero: keys or dimensions are wrong
     ├── HeywoodWarning                        a residual variance at or below zero
+    ├── InadmissibleWarning                   an estimated covariance matrix that no data can have
+    ├── NotIdentifiedWarning                  parameters that the data cannot determine
     ├── NotConvergedWarning                   a fit that stopped early
     ├── SearchNotExhaustiveWarning            a maximum over splits was searched, not enumerated
     ├── ProratingWarning                      a sum was filled in from the answered items
@@ -77,6 +82,8 @@ __all__ = [
     "FewClustersWarning",
     "FewItemsWarning",
     "HeywoodWarning",
+    "InadmissibleError",
+    "InadmissibleWarning",
     "IncompatibleStatisticsError",
     "InstrumentError",
     "InstrumentFileError",
@@ -87,9 +94,12 @@ __all__ = [
     "LevelWarning",
     "ListwiseDeletionWarning",
     "MissingExtraError",
+    "ModelError",
+    "ModelSyntaxError",
     "NegativeReliabilityWarning",
     "NonNumericError",
     "NotConvergedWarning",
+    "NotIdentifiedWarning",
     "NotPositiveDefiniteError",
     "NotPositiveDefiniteWarning",
     "NotPublishedMetricWarning",
@@ -287,6 +297,32 @@ class OptionError(RelmeasureError, ValueError):
         )
 
 
+# --------------------------------------------------------------------------- models
+class ModelError(RelmeasureError, ValueError):
+    """A model contradicts itself, or names what the data do not have."""
+
+    code = "model"
+
+
+class ModelSyntaxError(ModelError):
+    """A model string cannot be read; ``details`` holds ``line`` and ``column``, both counted from one."""
+
+    code = "model-syntax"
+
+    @classmethod
+    def from_place(cls, problem: str, fix: str, text: str, line: int, column: int) -> ModelSyntaxError:
+        """Show the line with a caret under the place, what is wrong, and the fix."""
+        lines = text.splitlines() or [""]
+        shown = lines[min(line, len(lines)) - 1]
+        caret = "".join("\t" if c == "\t" else " " for c in shown[: column - 1]).ljust(column - 1) + "^"
+        return cls(
+            f"Line {line}, column {column}: {problem}\n  {shown}\n  {caret}\n{fix}",
+            line=line,
+            column=column,
+            problem=problem,
+        )
+
+
 # --------------------------------------------------------------------------- estimation
 class EstimationError(RelmeasureError, ArithmeticError):
     """The numbers asked for cannot be estimated from these statistics."""
@@ -304,6 +340,12 @@ class ConvergenceError(EstimationError):
     """The optimiser stopped before reaching a solution."""
 
     code = "convergence"
+
+
+class InadmissibleError(EstimationError):
+    """A number was asked of a solution that is no proper model, such as one with a negative variance."""
+
+    code = "inadmissible"
 
 
 class MissingExtraError(RelmeasureError, ImportError):
@@ -418,6 +460,18 @@ class HeywoodWarning(RelmeasureWarning):
     """A residual variance is at its bound or below zero."""
 
     code = "heywood"
+
+
+class InadmissibleWarning(RelmeasureWarning):
+    """An estimated covariance matrix is one that no data can have: a correlation beyond one, for example."""
+
+    code = "inadmissible-solution"
+
+
+class NotIdentifiedWarning(RelmeasureWarning):
+    """Parameters that the data cannot determine: other values fit equally well."""
+
+    code = "not-identified"
 
 
 class NotConvergedWarning(RelmeasureWarning):
