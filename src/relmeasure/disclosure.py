@@ -1,8 +1,9 @@
 """Which cells of a published table must be hidden, so that nobody can compute what few students said.
 
-A cell below the minimum count is hidden (primary suppression). Totals would give it back by subtraction, so further cells
-are hidden until, at every published total, the hidden students beneath it are at least two cells and at least the minimum
-count together (complementary suppression; Willenborg & de Waal, 2001, Elements of Statistical Disclosure Control, ch. 4).
+A cell below the minimum count is hidden (primary suppression). Totals would give it back by subtraction, so further
+cells are hidden until, at every published total, the hidden students beneath it are at least two cells and at least the
+minimum count together (complementary suppression; Willenborg & de Waal, 2001, Elements of Statistical Disclosure
+Control, chapter 4).
 """
 
 from __future__ import annotations
