@@ -396,9 +396,15 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+_PLAIN: tuple[set[type], ...] = ({float}, {int}, {str}, set())
+
+
 def _column(values: Iterable[Any]) -> Column:
     """Plain Python values; a column with a float in it is all floats, its gaps NaN."""
-    plain = tuple(_scalar(v) for v in values)
+    given = tuple(values)
+    if set(map(type, given)) in _PLAIN:  # most columns, at a tenth of the time
+        return given
+    plain = tuple(_scalar(v) for v in given)
     if any(isinstance(v, float) for v in plain) and all(v is None or _is_number(v) for v in plain):
         return tuple(math.nan if v is None else float(v) for v in plain)
     return plain

@@ -1,0 +1,184 @@
+"""What every coefficient does before and after its formula: checks, the rule that made N, warnings, provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from relmeasure._version import __version__
+from relmeasure.exceptions import (
+    ConstantItemWarning,
+    KeyDirectionWarning,
+    ListwiseDeletionWarning,
+    NonNumericError,
+    OptionError,
+    PairwiseDeletionWarning,
+    RelmeasureWarning,
+    TooFewItemsError,
+    TooFewObservationsError,
+    shorten,
+)
+from relmeasure.numerics.coefficients import inverse_or_none
+from relmeasure.results import Estimate, Note, Provenance, announce
+from relmeasure.samplestats.moments import MissingMethod, MomentSums
+
+__all__ = ["Prepared", "check_conf_level", "finish", "moments_of", "prepare", "warn_direction"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+AnyEstimate = TypeVar("AnyEstimate", bound=Estimate)
+
+
+@dataclass(eq=False)
+class Prepared:
+    """Moments that passed the checks, their matrices, and what was warned about on the way.
+
+    ``n_obs`` is the N of standard errors and intervals: complete rows, the smallest number behind any pair, or the
+    number given; NaN under sampling weights, whose intervals need a number of the user's own.
+    """
+
+    moments: MomentSums
+    cov: Array
+    cor: Array
+    n_obs: float
+    rule: str
+    constant: tuple[str, ...]
+    raised: list[RelmeasureWarning] = field(default_factory=list)
+    remarks: list[Note] = field(default_factory=list)
+    _inverse: Array | None = None
+    _inverted: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The items."""
+        return self.moments.names
+
+    @property
+    def inverse(self) -> Array | None:
+        """Inverse of the correlations; None where they are not positive definite, which is then remarked once."""
+        if not self._inverted:
+            self._inverse = inverse_or_none(self.cor)
+            self._inverted = True
+            if self._inverse is None and not self.constant and np.isfinite(self.cor).all():
+                smallest = float(np.linalg.eigvalsh(self.cor)[0])
+                self.remarks.append(
+                    Note(
+                        "not-positive-definite",
+                        f"The item correlations are not positive definite (smallest eigenvalue {smallest:.2g}): "
+                        "what needs their inverse (lambda6, item_total_r_corrected) is missing. "
+                        "Look for items that are sums or copies of others, or for too few rows.",
+                    )
+                )
+        return self._inverse
+
+
+def moments_of(data: Any, *, missing: MissingMethod, weights: Any = None) -> MomentSums:
+    """Return moments of anything a user may hand in."""
+    if isinstance(data, MomentSums):
+        return data
+    from relmeasure.responses.intake import as_moments
+
+    return as_moments(data, missing=missing, weights=weights)
+
+
+def check_conf_level(conf_level: float) -> None:
+    """Raise unless the level of an interval lies between 0 and 1."""
+    if not 0.0 < conf_level < 1.0:
+        raise OptionError(
+            f"conf_level={conf_level!r} must lie between 0 and 1, as 0.95 does.",
+            argument="conf_level",
+            value=conf_level,
+        )
+
+
+def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None = None) -> Prepared:
+    """Check moments and collect what has to be said about them."""
+    check_conf_level(conf_level)
+    if n_obs is not None and (isinstance(n_obs, bool) or not float(n_obs).is_integer() or n_obs < 2):
+        raise OptionError(f"n_obs={n_obs!r} must be a whole number of at least 2.", argument="n_obs", value=n_obs)
+    if not moments.names:
+        raise TooFewItemsError("There are no items: every column was set aside.", n_items=0)
+    if moments.n_obs < 2:
+        raise TooFewObservationsError(
+            f"{moments.n_obs} usable rows ({moments.rule}); at least 2 are needed. "
+            + ("missing='pairwise' uses rows with some answers." if moments.missing == "listwise" else "")
+            + f" Answers per item: {shorten(f'{a} {b}' for a, b in zip(moments.names, moments.n_item, strict=True))}.",
+            n_obs=moments.n_obs,
+            n_rows=moments.n_rows,
+        )
+    cov, cor = moments.cov, moments.cor
+    variances = np.diag(cov)
+    if not np.isfinite(variances).all():
+        raise NonNumericError("The covariances are not finite: look for infinite or huge values in the data.")
+    constant = tuple(name for name, v in zip(moments.names, variances.tolist(), strict=True) if v <= 0.0)
+    rule, used = moments.rule, float(moments.n_obs)
+    if n_obs is not None:
+        rule, used = f"{rule}; intervals use n_obs={n_obs} as given", float(n_obs)
+    elif moments.weighted:
+        used = float("nan")
+    prepared = Prepared(moments, cov, cor, used, rule, constant, remarks=list(moments.notes))
+    _warn_rows(prepared, given=n_obs is not None)
+    if constant:
+        _warn_constant(prepared)
+    return prepared
+
+
+def _warn_rows(prepared: Prepared, *, given: bool) -> None:
+    m = prepared.moments
+    if m.missing == "listwise":
+        if m.n_dropped:
+            prepared.raised.append(
+                ListwiseDeletionWarning(
+                    f"{m.n_dropped} of {m.n_rows} rows have a missing answer and were dropped; {m.n_obs} are used.",
+                    n_dropped=m.n_dropped,
+                    n_rows=m.n_rows,
+                    n_obs=m.n_obs,
+                )
+            )
+        return
+    if m.n_obs == m.n_obs_max == m.n_rows:
+        return
+    smallest = float(np.linalg.eigvalsh(prepared.cov)[0]) if np.isfinite(prepared.cov).all() else float("nan")
+    used = "the N given" if given else "the smallest"
+    broken = f" The matrix is not positive definite (smallest eigenvalue {smallest:.2g})." if smallest < 0 else ""
+    prepared.raised.append(
+        PairwiseDeletionWarning(
+            f"Pairs of items rest on {m.n_obs} to {m.n_obs_max} of {m.n_rows} rows; intervals use {used}.{broken}",
+            n_min=m.n_obs,
+            n_max=m.n_obs_max,
+            n_rows=m.n_rows,
+            min_eigenvalue=smallest,
+        )
+    )
+
+
+def _warn_constant(prepared: Prepared) -> None:
+    prepared.raised.append(
+        ConstantItemWarning(
+            f"No variance in {shorten(prepared.constant)}: every answer is the same, so nothing can be correlated with "
+            "it and coefficients on correlations are missing. Leave it out, or look for a coding error.",
+            items=list(prepared.constant),
+        )
+    )
+
+
+def warn_direction(prepared: Prepared, items: list[str], what: str) -> None:
+    """Say which items run against the others; nothing is flipped."""
+    if items:
+        prepared.raised.append(
+            KeyDirectionWarning(
+                f"{what}: {shorten(items)}. Check the key of the item and the codes in the data; nothing was reversed.",
+                items=items,
+            )
+        )
+
+
+def finish(estimate: AnyEstimate, prepared: Prepared, function: str) -> AnyEstimate:
+    """Issue what was collected, once, and return the estimate with its notes and provenance."""
+    m = prepared.moments
+    return replace(
+        estimate,
+        warnings=(*prepared.remarks, *announce(prepared.raised)),
+        provenance=Provenance(function, __version__, m.n_rows, m.n_obs, m.rule),
+    )
