@@ -4,6 +4,7 @@
 ``bivariate_normal_cdf, bivariate_normal_density``   two variables, any broadcastable limits
 ``rectangle_probabilities``   cells of many contingency tables at once
 ``rectangle_rho_slopes, rectangle_limit_slopes``   their derivatives by the correlation and by the limits
+``rectangle_rho_bends``   the second derivatives that involve the correlation
 
 The distribution function goes through Owen's T function (Owen, 1956): no quadrature, no loop over pairs.
 Arrays of rectangles have the two category axes first and the pairs last, so that differences between categories run
@@ -33,6 +34,7 @@ __all__ = [
     "normal_quantile",
     "rectangle_limit_slopes",
     "rectangle_probabilities",
+    "rectangle_rho_bends",
     "rectangle_rho_slopes",
 ]
 
@@ -216,6 +218,27 @@ def difference_inner(inner: Array) -> Array:
 def rectangle_rho_slopes(rows: Array, cols: Array, rho: Array) -> Array:
     """Return the derivatives of ``rectangle_probabilities`` by ``rho``, array (a + 1, b + 1, m)."""
     return difference_inner(bivariate_normal_density(rows[:, None], cols[None, :], rho))
+
+
+def rectangle_rho_bends(rows: Array, cols: Array, rho: Array) -> tuple[Array, Array, Array]:
+    """Return the derivatives of ``rectangle_rho_slopes`` by ``rho`` and by the cuts.
+
+    Returns
+    -------
+    by_rho : array (a + 1, b + 1, m)
+        Second derivatives of the cells by rho.
+    by_row : array (a, b + 1, m)
+        ``by_row[i, l]``: derivative of the slope of cell (i, l) by row cut i; that of cell (i + 1, l) is its negative.
+    by_col : array (a + 1, b, m)
+        The same for the column cuts.
+    """
+    h, k = rows[:, None], cols[None, :]
+    rest = (1.0 - rho) * (1.0 + rho)
+    density = bivariate_normal_density(h, k, rho)
+    curve = (rho + (h * k * (1.0 + rho * rho) - rho * (h * h + k * k)) / rest) / rest
+    by_row = np.diff(density * (rho * k - h) / rest, axis=1, prepend=0.0, append=0.0)
+    by_col = np.diff(density * (rho * h - k) / rest, axis=0, prepend=0.0, append=0.0)
+    return difference_inner(density * curve), by_row, by_col
 
 
 def rectangle_limit_slopes(rows: Array, cols: Array, rho: Array) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ from relmeasure.samplestats.contingency import (
     observed_categories,
 )
 from relmeasure.samplestats.latent import PolychoricResult
+from relmeasure.samplestats.mixed import mixed_correlations
 from relmeasure.samplestats.moments import MissingMethod, Moments, MomentSums, moment_sums
 from relmeasure.samplestats.polychoric import polychoric_acov, polychoric_from_codes, polychoric_from_tables
 
@@ -18,6 +19,7 @@ __all__ = [
     "PolychoricResult",
     "category_codes",
     "contingency_tables",
+    "mixed_correlations",
     "moment_sums",
     "observed_categories",
     "polychoric_acov",

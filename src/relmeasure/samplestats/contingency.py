@@ -235,7 +235,7 @@ def _sum(mine: FloatArray | None, theirs: FloatArray | None) -> FloatArray | Non
 # --------------------------------------------------------------------------- categories
 def observed_categories(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
     """Return the values that occur in each column, ascending; NaN is missing."""
-    columns = _finite(np.asarray(values)).T
+    columns = finite_values(np.asarray(values)).T
     return tuple(tuple(np.unique(column[~np.isnan(column)]).tolist()) for column in columns)
 
 
@@ -262,7 +262,7 @@ def category_codes(values: np.ndarray, names: Sequence[str], categories: Sequenc
     >>> category_codes(np.array([[1.0, 5.0], [3.0, np.nan]]), ["a", "b"], [(1, 2, 3), (1, 5)]).tolist()
     [[0, 1], [2, -1]]
     """
-    array = _finite(_checked(values, names, "pairwise", None)[0])
+    array = finite_values(_checked(values, names, "pairwise", None)[0])
     declared = _checked_categories(categories, names)
     out = np.full(array.shape, -1, dtype=np.int16, order="F")
     unknown: dict[str, dict[float, int]] = {}
@@ -289,7 +289,8 @@ def category_codes(values: np.ndarray, names: Sequence[str], categories: Sequenc
     return out
 
 
-def _finite(array: np.ndarray) -> np.ndarray:
+def finite_values(array: np.ndarray) -> np.ndarray:
+    """Return the values as floats; infinite ones are an error."""
     floats = array.astype(float, copy=False)
     if np.isinf(floats).any():
         raise NonNumericError("The data hold infinite values: set them to missing, or correct them, first.")
@@ -432,7 +433,7 @@ def category_numbers(codes: np.ndarray) -> Codes:
     array = np.asarray(codes)
     if np.issubdtype(array.dtype, np.signedinteger):
         return array
-    floats = _finite(array)
+    floats = finite_values(array)
     whole = np.where(np.isnan(floats), -1.0, floats)
     if (whole != np.rint(whole)).any():
         raise NonNumericError("Category numbers must be whole; category_codes() makes them from answers.")

@@ -80,6 +80,8 @@ class PolychoricResult(Result):
         Correlations that stand at plus or minus 1, and those whose iterations did not end.
     correct, correct_tables, n_corrected
         The correction of empty cells asked for, and how many tables it changed.
+    information : {"crossproduct", "observed"}
+        How the derivatives behind standard errors and ``acov`` were estimated.
     parameters : tuple of str
         Names of the q estimates in lavaan's terms and order: item by item ``a|t1`` (thresholds) or ``x~1`` (mean), then
         ``x~~x`` (variances of continuous items), then ``a~~b`` (correlations; covariances where an item is continuous).
@@ -116,6 +118,7 @@ class PolychoricResult(Result):
     correct: float = 0.0
     correct_tables: Literal["2x2", "all"] = "2x2"
     n_corrected: int = 0
+    information: Literal["crossproduct", "observed"] = "crossproduct"
     parameters: tuple[str, ...] = ()
     estimates: FloatArray = field(default_factory=lambda: np.zeros(0))
     estimate_variances: FloatArray = field(default_factory=lambda: np.zeros(0))
@@ -213,6 +216,14 @@ def _lower(matrix: FloatArray, column: int) -> list[str]:
 
 
 # --------------------------------------------------------------------------- what is said about it
+def square(values: FloatArray, p: int, *, diagonal: float = 1.0) -> FloatArray:
+    """Put the values of all pairs, in the order of ``item_pairs``, into a symmetric matrix."""
+    out = np.full((p, p), diagonal)
+    first, second = item_pairs(p)
+    out[first, second] = out[second, first] = values
+    return out
+
+
 def definite(correlation: FloatArray, *, smooth: bool) -> tuple[FloatArray, float, float]:
     """Return the matrix (smoothed on request if need be), its smallest eigenvalue before, and the largest change.
 
@@ -244,7 +255,7 @@ def status_of(result: PolychoricResult) -> Status:
         level = "failed"
         count = int(absent.sum()) // 2
         reasons.append(
-            f"{count} correlation(s) cannot be estimated: an item with one category, or a pair without rows. "
+            f"{count} correlation(s) cannot be estimated: an item does not vary, or a pair has no rows. "
             "Leave these items out."
         )
     if result.at_bound:
@@ -287,11 +298,15 @@ def warnings_of(result: PolychoricResult) -> Iterator[RelmeasureWarning]:
             n_min=int(pair_rows.min()),
             n_max=int(pair_rows.max()),
         )
-    constant = [name for name, cuts in result.thresholds.items() if not len(cuts)]
+    no_variance = ~(result.variance > 0)
+    constant = [
+        name
+        for name, none in zip(result.names, no_variance, strict=True)
+        if none or (name in result.thresholds and not len(result.thresholds[name]))
+    ]
     if constant:
         yield ConstantItemWarning(
-            f"{len(constant)} item(s) have a single category with answers, so nothing correlates with them: "
-            f"{shorten(constant)}.",
+            f"{len(constant)} item(s) do not vary, so nothing correlates with them: {shorten(constant)}.",
             items=constant,
         )
     empty = {} if result.tables is None else result.tables.empty_categories

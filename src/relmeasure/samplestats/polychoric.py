@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,13 +24,14 @@ from relmeasure.numerics.normal import Array
 from relmeasure.results import FloatArray, announce
 from relmeasure.samplestats.acov import (
     Influence,
+    Information,
     influence_variances,
     pair_influence,
     row_products,
     threshold_influence,
 )
 from relmeasure.samplestats.contingency import ContingencyTables, category_numbers, contingency_tables, item_pairs
-from relmeasure.samplestats.latent import PolychoricResult, definite, status_of, warnings_of
+from relmeasure.samplestats.latent import PolychoricResult, definite, square, status_of, warnings_of
 from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.samplestats.twostep import Margin, Stack, margins, solve_stack, stacks
 
@@ -45,6 +47,7 @@ def polychoric_from_tables(
     *,
     correct: float = 0.0,
     correct_tables: CorrectedTables = "2x2",
+    information: Information = "crossproduct",
     smooth: bool = False,
 ) -> PolychoricResult:
     """Estimate polychoric correlations of all pairs by two-step maximum likelihood.
@@ -61,6 +64,9 @@ def polychoric_from_tables(
         In a two by two table the other cells change so that the margins stay. Other software adds 0.5 there by default.
     correct_tables : {"2x2", "all"}
         Whether the correction is made in two by two tables only, or in all (there the margins are not kept).
+    information : {"crossproduct", "observed"}
+        What standard errors rest on: mean cross-products of scores, as in lavaan and Mplus, right while the latent
+        responses are normal; or second derivatives, right also when they are not (see ``relmeasure.samplestats.acov``).
     smooth : bool
         Replace a matrix that is not positive definite by a nearby one, and say how far any correlation moved.
 
@@ -102,7 +108,7 @@ def polychoric_from_tables(
     >>> result.correlation.round(3).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    result, _ = _estimated(tables, correct, correct_tables, smooth=smooth)
+    result, _ = _estimated(tables, correct, correct_tables, information, smooth=smooth)
     return dataclasses.replace(result, warnings=announce(warnings_of(result)))
 
 
@@ -116,6 +122,7 @@ def polychoric_from_codes(
     acov: bool = False,
     correct: float = 0.0,
     correct_tables: CorrectedTables = "2x2",
+    information: Information = "crossproduct",
     smooth: bool = False,
 ) -> PolychoricResult:
     """Estimate polychoric correlations from rows of category numbers.
@@ -128,7 +135,7 @@ def polychoric_from_codes(
         As in ``contingency_tables``.
     acov : bool
         Whether to compute the full asymptotic covariance too: one cross-product of n rows and q estimates.
-    correct, correct_tables, smooth
+    correct, correct_tables, information, smooth
         As in ``polychoric_from_tables``.
 
     Returns
@@ -144,7 +151,7 @@ def polychoric_from_codes(
     (('a|t1', 'b|t1', 'a~~b'), (3, 3))
     """
     tables = contingency_tables(codes, names, categories=categories, missing=missing, weights=weights)
-    result, influence = _estimated(tables, correct, correct_tables, smooth=smooth)
+    result, influence = _estimated(tables, correct, correct_tables, information, smooth=smooth)
     if acov:
         result = dataclasses.replace(result, acov=_rows_acov(tables, influence, codes, weights))
     return dataclasses.replace(result, warnings=announce(warnings_of(result)))
@@ -173,7 +180,7 @@ def polychoric_acov(result: PolychoricResult, codes: np.ndarray, weights: np.nda
         raise DataError("This result was not made from contingency tables: its covariance is made with it (acov=True).")
     if result.tables.weighted != (weights is not None):
         raise DataError("Give weights= exactly if the tables were counted with weights.")
-    _, influence = _estimated(result.tables, result.correct, result.correct_tables, smooth=False)
+    _, influence = _estimated(result.tables, result.correct, result.correct_tables, result.information, smooth=False)
     return _rows_acov(result.tables, influence, codes, weights)
 
 
@@ -191,33 +198,63 @@ def _rows_acov(
 
 
 # --------------------------------------------------------------------------- estimation
-def _estimated(
-    tables: ContingencyTables, correct: float, correct_tables: CorrectedTables, *, smooth: bool
-) -> tuple[PolychoricResult, Influence]:
-    """Return the result without its warnings, and the influence of each answer on it."""
-    _check(tables, correct, correct_tables)
-    p, k = tables.n_items, tables.joint.shape[1]
-    first, second = item_pairs(p)
+@dataclass(frozen=True)
+class OrderedPairs:
+    """Thresholds of ordered items, correlations of their pairs (m,), and the influence of each answer on both."""
+
+    items: list[Margin]
+    rho: Array
+    at_bound: np.ndarray
+    converged: np.ndarray
+    influence: Influence
+    n_corrected: int
+
+
+def ordered_pairs(
+    tables: ContingencyTables, correct: float, correct_tables: CorrectedTables, information: Information
+) -> OrderedPairs:
+    """Estimate thresholds and all correlations of ordered items."""
+    _check_options(correct, correct_tables, information)
+    m, k = tables.joint.shape[:2]
     items = margins(tables)
     joint, n_corrected = _corrected(tables, items, correct, correct_tables)
-    rho, at_bound, converged = np.full(len(first), np.nan), np.zeros(len(first)), np.ones(len(first), bool)
-    tables_of_influence = np.full((len(first), k + 1, k + 1), np.nan)
+    rho, at_bound, converged = np.full(m, np.nan), np.zeros(m), np.ones(m, bool)
+    influence = np.full((m, k + 1, k + 1), np.nan)
     for stack in stacks(tables, items, joint):
         solution = solve_stack(stack)
         rho[stack.pairs], at_bound[stack.pairs] = solution.rho, solution.at_bound
         converged[stack.pairs] = solution.converged
-        tables_of_influence[stack.pairs] = _spread(pair_influence(stack, solution, items), stack, items, k)
-    influence = Influence([threshold_influence(item, k) for item in items], tables_of_influence)
-    tau_variances, variances = influence_variances(influence, tables)
-    correlation, smallest, moved = definite(_square(rho, p), smooth=smooth)
-    names = tables.names
+        influence[stack.pairs] = _spread(pair_influence(stack, solution, items, information), stack, items, k)
+    of_thresholds = [threshold_influence(item, k) for item in items]
+    return OrderedPairs(items, rho, at_bound, converged, Influence(of_thresholds, influence), n_corrected)
+
+
+def _estimated(
+    tables: ContingencyTables,
+    correct: float,
+    correct_tables: CorrectedTables,
+    information: Information,
+    *,
+    smooth: bool,
+) -> tuple[PolychoricResult, Influence]:
+    """Return the result without its warnings, and the influence of each answer on it."""
+    if tables.n_items < 2:
+        raise TooFewItemsError(f"A correlation needs two items; {tables.n_items} given.", n_items=tables.n_items)
+    if tables.n_used == 0:
+        raise TooFewObservationsError(f"No usable rows among {tables.n_rows} ({tables.missing}).", n_rows=tables.n_rows)
+    p, names = tables.n_items, tables.names
+    first, second = item_pairs(p)
+    fit = ordered_pairs(tables, correct, correct_tables, information)
+    items = fit.items
+    tau_variances, variances = influence_variances(fit.influence, tables)
+    correlation, smallest, moved = definite(square(fit.rho, p), smooth=smooth)
     pairs = [(names[i], names[j]) for i, j in zip(first, second, strict=True)]
     numbers = {name: item.numbers for name, item in zip(names, items, strict=True)}
     result = PolychoricResult(
         names=names,
         kinds=("ordered",) * p,
         correlation=correlation,
-        se=_square(np.sqrt(variances), p, diagonal=0.0),
+        se=square(np.sqrt(variances), p, diagonal=0.0),
         thresholds={name: item.cuts for name, item in zip(names, items, strict=True)},
         threshold_numbers=numbers,
         threshold_se={name: np.sqrt(v) for name, v in zip(names, tau_variances, strict=True)},
@@ -231,28 +268,27 @@ def _estimated(
         rule=tables.rule,
         min_eigenvalue=smallest,
         smoothed_by=moved,
-        at_bound=tuple(pairs[m] for m in np.flatnonzero(at_bound)),
-        not_converged=tuple(pairs[m] for m in np.flatnonzero(~converged)),
+        at_bound=tuple(pairs[m] for m in np.flatnonzero(fit.at_bound)),
+        not_converged=tuple(pairs[m] for m in np.flatnonzero(~fit.converged)),
         correct=correct,
         correct_tables=correct_tables,
-        n_corrected=n_corrected,
+        information=information,
+        n_corrected=fit.n_corrected,
         parameters=(*(f"{name}|t{k}" for name in names for k in numbers[name]), *(f"{a}~~{b}" for a, b in pairs)),
-        estimates=np.concatenate([*(item.cuts for item in items), rho]),
+        estimates=np.concatenate([*(item.cuts for item in items), fit.rho]),
         estimate_variances=np.concatenate([*tau_variances, variances]),
         tables=tables,
     )
-    return dataclasses.replace(result, status=status_of(result)), influence
+    return dataclasses.replace(result, status=status_of(result)), fit.influence
 
 
-def _check(tables: ContingencyTables, correct: float, correct_tables: str) -> None:
+def _check_options(correct: float, correct_tables: str, information: str) -> None:
+    if information not in get_args(Information):
+        raise OptionError.from_value("information", information, get_args(Information))
     if correct_tables not in get_args(CorrectedTables):
         raise OptionError.from_value("correct_tables", correct_tables, get_args(CorrectedTables))
     if not 0.0 <= correct <= 0.5:
         raise OptionError(f"correct={correct!r} is outside 0 to 0.5.", argument="correct", value=correct)
-    if tables.n_items < 2:
-        raise TooFewItemsError(f"A correlation needs two items; {tables.n_items} given.", n_items=tables.n_items)
-    if tables.n_used == 0:
-        raise TooFewObservationsError(f"No usable rows among {tables.n_rows} ({tables.missing}).", n_rows=tables.n_rows)
 
 
 def _corrected(
@@ -289,11 +325,4 @@ def _spread(part: Array, stack: Stack, items: list[Margin], k: int) -> Array:
     out = np.zeros((len(turned), k + 1, k + 1))
     rows, cols = (np.array([np.append(items[i].kept, k) for i in side]) for side in (stack.first, stack.second))
     out[np.arange(len(turned))[:, None, None], rows[:, :, None], cols[:, None, :]] = turned
-    return out
-
-
-def _square(values: Array, p: int, *, diagonal: float = 1.0) -> FloatArray:
-    out = np.full((p, p), diagonal)
-    first, second = item_pairs(p)
-    out[first, second] = out[second, first] = values
     return out
