@@ -10,9 +10,9 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -72,8 +72,16 @@ CONTRACT_NAMES = {
 }  # fmt: skip
 """Public functions, present and promised: no direct submodule may bear such a name."""
 
+FOREIGN_CODE = {
+    ("relmeasure.instruments.catalog", "_of_point"): "a plug-in may raise anything; it must not hide the rest"
+}
+"""(module, function): why it may catch every exception."""
+
 MAX_LINES = 500
 MAX_BODY = 40
+
+LONG_FILES = {"relmeasure.exceptions": "one flat tree; a class is three lines"}
+"""module: why it may be longer."""
 
 LONG_BODIES: dict[tuple[str, str], str] = {}
 """(module, function): why its body may be longer; one solver loop is a reason."""
@@ -143,8 +151,9 @@ def _named_module(call: ast.Call) -> str | None:
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
-def read_package(root: Path = SOURCE) -> list[Module]:
-    """Parse every file of the package."""
+@cache
+def read_package(root: Path = SOURCE) -> tuple[Module, ...]:
+    """Return every file of the package."""
     found = []
     for path in sorted(root.rglob("*.py")):
         parts = ["relmeasure", *path.relative_to(root).with_suffix("").parts]
@@ -152,15 +161,15 @@ def read_package(root: Path = SOURCE) -> list[Module]:
         found.append(
             Module(".".join(parts[:-1] if is_package else parts), path.read_text(encoding="utf-8"), is_package)
         )
-    return found
+    return tuple(found)
 
 
-Rule = Callable[[list[Module]], Iterator[str]]
+Rule = Callable[[Sequence[Module]], Iterator[str]]
 """Parsed modules in, complaints out."""
 
 
 # --------------------------------------------------------------------------- rules
-def direction(modules: list[Module]) -> Iterator[str]:
+def direction(modules: Sequence[Module]) -> Iterator[str]:
     """A module imports from a lower layer or its own package."""
     for module in modules:
         if module.top not in RANK:
@@ -180,7 +189,7 @@ def direction(modules: list[Module]) -> Iterator[str]:
                 yield f"{module.name}:{found.line}: imports {found.target}, which is not in a lower layer"
 
 
-def cycles(modules: list[Module]) -> Iterator[str]:
+def cycles(modules: Sequence[Module]) -> Iterator[str]:
     """No module reaches itself through imports."""
     known = {module.name for module in modules}
     edges: dict[str, set[str]] = {}
@@ -205,7 +214,7 @@ def cycles(modules: list[Module]) -> Iterator[str]:
                 todo.extend(edges.get(current, ()))
 
 
-def third_parties(modules: list[Module]) -> Iterator[str]:
+def third_parties(modules: Sequence[Module]) -> Iterator[str]:
     """Third-party packages stay at home, and heavy ones load on first use."""
     for module in modules:
         for found in module.imports():
@@ -219,20 +228,26 @@ def third_parties(modules: list[Module]) -> Iterator[str]:
                 yield f"{where}: {found.target} is never imported"
             if root == "numpy" and module.top in NO_NUMBERS:
                 yield f"{where}: {module.top} works without numpy"
-            if root == "narwhals" and found.target != "narwhals" and not found.target.startswith("narwhals.stable"):
+            if root == "narwhals" and not found.target.startswith(("narwhals.stable.v2", "narwhals.exceptions.")):
                 yield f"{where}: use narwhals.stable.v2"
 
 
-def manners(modules: list[Module]) -> Iterator[str]:
+def manners(modules: Sequence[Module]) -> Iterator[str]:
     """No assert, no print, no exception swallowed unnamed, no unfinished function."""
     for module in modules:
+        excused = {
+            handler
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.FunctionDef) and (module.name, node.name) in FOREIGN_CODE
+            for handler in ast.walk(node)
+        }
         for node in ast.walk(module.tree):
             where = f"{module.name}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Assert):
                 yield f"{where}: assert is no input check"
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
                 yield f"{where}: print"
-            if isinstance(node, ast.ExceptHandler):
+            if isinstance(node, ast.ExceptHandler) and node not in excused:
                 caught = ast.unparse(node.type).split(", ") if node.type else [""]
                 passed_on = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
                 if not passed_on and {name.strip("()") for name in caught} & {"", "Exception", "BaseException"}:
@@ -241,11 +256,11 @@ def manners(modules: list[Module]) -> Iterator[str]:
                 yield f"{where}: finish it, or raise UnsupportedDataError"
 
 
-def sizes(modules: list[Module]) -> Iterator[str]:
+def sizes(modules: Sequence[Module]) -> Iterator[str]:
     """A file and a function stay readable; a docstring does not count as body."""
     for module in modules:
         lines = module.text.count("\n")
-        if lines > MAX_LINES:
+        if lines > MAX_LINES and module.name not in LONG_FILES:
             yield f"{module.name}: {lines} lines; split it at {MAX_LINES}"
         for node in ast.walk(module.tree):
             if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (module.name, node.name) in LONG_BODIES:
@@ -256,7 +271,7 @@ def sizes(modules: list[Module]) -> Iterator[str]:
                 yield f"{module.name}:{node.lineno}: the body of {node.name} has {length} lines, over {MAX_BODY}"
 
 
-def names(modules: list[Module], public: set[str]) -> Iterator[str]:
+def names(modules: Sequence[Module], public: set[str]) -> Iterator[str]:
     """No direct submodule bears the name of a public object."""
     for module in modules:
         parts = module.name.split(".")
@@ -277,14 +292,16 @@ def test_package_keeps_the_rule(rule: Rule) -> None:
     assert list(rule(read_package())) == []
 
 
-def test_every_long_body_still_exists() -> None:
+def test_every_exception_to_a_rule_is_still_needed() -> None:
     known = {
         (module.name, node.name)
         for module in read_package()
         for node in ast.walk(module.tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
-    assert set(LONG_BODIES) <= known
+    assert set(LONG_BODIES) | set(FOREIGN_CODE) <= known
+    long = {module.name for module in read_package() if module.text.count("\n") > MAX_LINES}
+    assert set(LONG_FILES) <= long
 
 
 def test_no_submodule_bears_a_public_name() -> None:

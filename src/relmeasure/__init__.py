@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from relmeasure._version import __version__
 
 if TYPE_CHECKING:
+    from relmeasure.classical import alpha
     from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
+    from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
     from relmeasure.results import Estimate
     from relmeasure.samplestats.moments import MomentSums
@@ -28,11 +30,16 @@ __all__ = [
     "RelmeasureError",
     "RelmeasureWarning",
     "__version__",
+    "alpha",
+    "list_instruments",
+    "load_instrument",
     "simulate",
 ]
 
 _HOMES = {
+    "relmeasure.classical": ("alpha",),
     "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
+    "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
     "relmeasure.results": ("Estimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
