@@ -2,5 +2,17 @@
 
 from relmeasure.classical.coefficient_alpha import AlphaEstimate, alpha
 from relmeasure.classical.coefficient_omega import OmegaEstimate, omega
+from relmeasure.classical.lambdas import GuttmanLambdas, SplitHalves, guttman, split_half
+from relmeasure.classical.two_items import spearman_brown
 
-__all__ = ["AlphaEstimate", "OmegaEstimate", "alpha", "omega"]
+__all__ = [
+    "AlphaEstimate",
+    "GuttmanLambdas",
+    "OmegaEstimate",
+    "SplitHalves",
+    "alpha",
+    "guttman",
+    "omega",
+    "spearman_brown",
+    "split_half",
+]

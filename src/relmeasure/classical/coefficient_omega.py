@@ -266,9 +266,9 @@ def _standard_errors(
     """Standard errors of omega and of the parameters (2k,).
 
     To first order the estimates are linear in S, so that ``omega = tr(M S)`` plus a constant, with variance
-    ``2 tr(M Sigma M Sigma) / N`` under normality. M holds the part through the parameters, ``W (sum c_a dSigma_a) W / 2``
-    with ``c`` the gradient times the inverse information, and for the observed denominator the part of the sum's
-    own variance.
+    ``2 tr(M Sigma M Sigma) / N`` under normality. M holds the part through the parameters,
+    ``W (sum c_a dSigma_a) W / 2`` with ``c`` the gradient times the inverse information, and for the observed
+    denominator the part of the sum's own variance.
     """
     information = ml_information(loadings, uniquenesses)
     scale = np.sqrt(np.diag(information))

@@ -7,7 +7,8 @@ statistical method, chapter 4). With ``theta_1 > ... > theta_p`` and ``w`` the e
 
     f    = sum over k > m of theta_k - log(theta_k) - 1
     g_i  = sum over k > m of (1 - theta_k) w_ik^2
-    h_ij = P_ij Q_ij + sum over l <= m < k of (1 - theta_k) (theta_l + theta_k) / (theta_l - theta_k) w_ik w_jk w_il w_jl
+    h_ij = P_ij Q_ij
+         + sum over l <= m < k of (1 - theta_k) (theta_l + theta_k) / (theta_l - theta_k) w_ik w_jk w_il w_jl
 
 with ``P = sum w_k w_k'`` and ``Q = sum theta_k w_k w_k'`` over k > m. This is the exact second derivative; at a
 perfect fit it is ``P_ij^2``, the approximation that is used where the exact one is not positive definite.
@@ -42,8 +43,8 @@ class Extraction:
     Attributes
     ----------
     loadings : array (p, m)
-        In the metric of the matrix given; factors have variance one, are uncorrelated, and come in order of the variance
-        they explain; each column sums to a positive number.
+        In the metric of the matrix given; factors have variance one, are uncorrelated, and come in order of the
+        variance they explain; each column sums to a positive number.
     uniquenesses : array (p,)
         Residual variances in the same metric.
     objective : float
@@ -128,7 +129,7 @@ def fit_ml(
     if inverse is None:
         smallest = float(np.linalg.eigvalsh(matrix)[0]) if np.isfinite(matrix).all() else float("nan")
         raise NotPositiveDefiniteError(
-            f"Maximum likelihood needs a positive definite matrix; the smallest eigenvalue of this one is {smallest:.3g}. "
+            f"Maximum likelihood needs a positive definite matrix; its smallest eigenvalue is {smallest:.3g}. "
             "Look for constant items, and for items that are sums or copies of others.",
             min_eigenvalue=smallest,
         )
