@@ -153,7 +153,7 @@ def owen_cdf(h: Array, k: Array, rho: Array, cdf_h: Array | None = None, cdf_k: 
     # k - rho h without cancellation near |rho| = 1
     sign = np.where(rho >= 0, 1.0, -1.0)
     gap, rest = k - sign * h, sign - rho
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slope_h = (gap + rest * h) / (h * root)
         slope_k = (rest * k - sign * gap) / (k * root)
     origin = (h == 0.0) & (k == 0.0)
@@ -161,7 +161,7 @@ def owen_cdf(h: Array, k: Array, rho: Array, cdf_h: Array | None = None, cdf_k: 
         limit = np.sqrt((1.0 - rho) / (1.0 + rho))
         slope_h, slope_k = np.where(origin, limit, slope_h), np.where(origin, limit, slope_k)
     half = 0.5 * ((ndtr(h) if cdf_h is None else cdf_h) + (ndtr(k) if cdf_k is None else cdf_k))
-    opposite = (h * k < 0.0) | ((h * k == 0.0) & (h + k < 0.0))
+    opposite = (h < 0.0) != (k < 0.0)
     return np.asarray(half - owens_t(h, slope_h) - owens_t(k, slope_k) - 0.5 * opposite)
 
 
