@@ -48,7 +48,7 @@ def mean_split(matrix: Array) -> float:
 
 
 def find_halves(matrix: Array, rng: np.random.Generator, limit: int = EXHAUSTIVE) -> Halves:
-    """Find the extreme splits: all are tried up to ``limit`` items, beyond that items are exchanged from random starts."""
+    """Find the extreme splits: all are tried up to ``limit`` items, beyond that random starts are improved."""
     p = len(matrix)
     n_splits = math.comb(p, p // 2) // (2 if p % 2 == 0 else 1)
     if p <= limit:
@@ -60,7 +60,7 @@ def find_halves(matrix: Array, rng: np.random.Generator, limit: int = EXHAUSTIVE
 def _signs(n: int) -> Array:
     """All vectors of n signs, array (2^n, n)."""
     codes = np.arange(1 << n)[:, None] >> np.arange(n)
-    out: Array = 1.0 - 2.0 * (codes & 1)
+    out: Array = np.where(codes & 1, -1.0, 1.0)
     return out
 
 
@@ -75,7 +75,7 @@ def _enumerate(matrix: Array) -> tuple[Array, Array]:
     left, right = _signs(cut), _signs(p - cut)
     right = right[right[:, -1] > 0.0]
     own = [((s @ m) * s).sum(axis=1) for s, m in ((left, matrix[:cut, :cut]), (right, matrix[cut:, cut:]))]
-    cross = 2.0 * left @ matrix[:cut, cut:]
+    cross: Array = 2.0 * left @ matrix[:cut, cut:]
     sums = left.sum(axis=1), right.sum(axis=1)
     best: list[tuple[float, Array]] = [(math.inf, np.empty(0)), (math.inf, np.empty(0))]
     for balance in {p % 2, -(p % 2)}:

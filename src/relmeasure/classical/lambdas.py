@@ -157,8 +157,8 @@ def guttman(
 
     With M the matrix, T its sum and k items: ``lambda1 = 1 - tr(M)/T``; ``lambda2 = lambda1 + sqrt(k/(k-1) C2)/T``,
     C2 the sum of squared off-diagonal elements; ``lambda3 = k/(k-1) lambda1`` (alpha); ``lambda4``: the largest
-    split-half coefficient; ``lambda5 = lambda1 + 2 sqrt(c2)/T``, c2 the largest column sum of squared off-diagonal elements;
-    ``lambda6 = 1 - sum of residual variances/T``.
+    split-half coefficient; ``lambda5 = lambda1 + 2 sqrt(c2)/T``, c2 the largest column sum of squared off-diagonal
+    elements; ``lambda6 = 1 - sum of residual variances/T``.
 
     Parameters
     ----------

@@ -11,10 +11,8 @@ from relmeasure._version import __version__
 from relmeasure.exceptions import (
     ConstantItemWarning,
     KeyDirectionWarning,
-    ListwiseDeletionWarning,
     NonNumericError,
     OptionError,
-    PairwiseDeletionWarning,
     RelmeasureWarning,
     TooFewItemsError,
     TooFewObservationsError,
@@ -22,6 +20,7 @@ from relmeasure.exceptions import (
 )
 from relmeasure.numerics.coefficients import inverse_or_none
 from relmeasure.results import Estimate, Note, Provenance, announce
+from relmeasure.samplestats.deletion import deletion_warnings
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
 __all__ = ["Prepared", "check_conf_level", "finish", "moments_of", "prepare", "warn_direction"]
@@ -112,45 +111,17 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
     if not np.isfinite(variances).all():
         raise NonNumericError("The covariances are not finite: look for infinite or huge values in the data.")
     constant = tuple(name for name, v in zip(moments.names, variances.tolist(), strict=True) if v <= 0.0)
-    rule, used = moments.rule, float(moments.n_obs)
+    rule, n = moments.rule, float(moments.n_obs)
     if n_obs is not None:
-        rule, used = f"{rule}; intervals use n_obs={n_obs} as given", float(n_obs)
+        rule, n = f"{rule}; intervals use n_obs={n_obs} as given", float(n_obs)
     elif moments.weighted:
-        used = float("nan")
-    prepared = Prepared(moments, cov, cor, used, rule, constant, remarks=list(moments.notes))
-    _warn_rows(prepared, given=n_obs is not None)
+        n = float("nan")
+    prepared = Prepared(moments, cov, cor, n, rule, constant, remarks=list(moments.notes))
+    used = "the smallest is the N of intervals" if n_obs is None else f"intervals use the N given, {n_obs}"
+    prepared.raised.extend(deletion_warnings(moments, used=used))
     if constant:
         _warn_constant(prepared)
     return prepared
-
-
-def _warn_rows(prepared: Prepared, *, given: bool) -> None:
-    m = prepared.moments
-    if m.missing == "listwise":
-        if m.n_dropped:
-            prepared.raised.append(
-                ListwiseDeletionWarning(
-                    f"{m.n_dropped} of {m.n_rows} rows have a missing answer and were dropped; {m.n_obs} are used.",
-                    n_dropped=m.n_dropped,
-                    n_rows=m.n_rows,
-                    n_obs=m.n_obs,
-                )
-            )
-        return
-    if m.n_obs == m.n_obs_max == m.n_rows:
-        return
-    smallest = float(np.linalg.eigvalsh(prepared.cov)[0]) if np.isfinite(prepared.cov).all() else float("nan")
-    used = "the N given" if given else "the smallest"
-    broken = f" The matrix is not positive definite (smallest eigenvalue {smallest:.2g})." if smallest < 0 else ""
-    prepared.raised.append(
-        PairwiseDeletionWarning(
-            f"Pairs of items rest on {m.n_obs} to {m.n_obs_max} of {m.n_rows} rows; intervals use {used}.{broken}",
-            n_min=m.n_obs,
-            n_max=m.n_obs_max,
-            n_rows=m.n_rows,
-            min_eigenvalue=smallest,
-        )
-    )
 
 
 def _warn_constant(prepared: Prepared) -> None:
