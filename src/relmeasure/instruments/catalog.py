@@ -74,7 +74,7 @@ class InstrumentList(tuple[InstrumentInfo, ...]):
         rows = [names, *(tuple(_cell(getattr(info, name)) for name in names) for info in self)]
         widths = [max(len(row[k]) for row in rows) for k in range(len(names))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines += [f"{info.id}: {info.error}" for info in self if info.error is not None]
+        lines += [f"{info.id}: {' '.join(info.error.split())}" for info in self if info.error is not None]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -145,8 +145,8 @@ def list_instruments() -> InstrumentList:
     Examples
     --------
     >>> from relmeasure.instruments import list_instruments
-    >>> [info.id for info in list_instruments() if info.source == "relmeasure" and info.kind == "original"]
-    ['practice-student', 'relationship-student']
+    >>> {info.id: info.kind for info in list_instruments()}["gti-student"]
+    'structure_only'
     """
     listed: dict[str, InstrumentInfo] = {}
     for found in (*_packaged_entries(), *_plugin_entries()):

@@ -29,13 +29,16 @@ from relmeasure.instruments.fields import (
     Date,
     Identifier,
     InstrumentId,
+    Key,
     LanguageCode,
     Level,
     Line,
     MissingReason,
     Number,
     ReadOnlyDict,
+    SchemaVersion,
     Text,
+    Title,
     Version,
 )
 from relmeasure.instruments.messages import MAX_PROBLEMS, seen, validation_error
@@ -186,7 +189,7 @@ class Item(_Definition):
 
     id: Identifier
     response_scale: Identifier
-    key: Literal[1, -1] = 1
+    key: Key = 1
     facet: Identifier | None = None
     text: Text = Field(default_factory=ReadOnlyDict)
     note: Line | None = None
@@ -312,18 +315,18 @@ class Instrument(_Definition):
 
     Examples
     --------
-    >>> from relmeasure import load_instrument
+    >>> from relmeasure.instruments import load_instrument
     >>> instrument = load_instrument("relationship-student")
     >>> instrument.scale("care").levels
     ('student', 'class', 'teacher')
     """
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     id: InstrumentId
     version: Version
     status: Literal["draft", "piloted", "field_tested"]
     kind: Literal["original", "structure_only"]
-    title: Annotated[Text, Field(min_length=1)]
+    title: Title
     description: Line | None = None
     family: Identifier | None = None
     form: Line | None = None

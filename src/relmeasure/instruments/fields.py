@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "WORDS_FOR_PATTERN",
@@ -16,13 +17,16 @@ __all__ = [
     "Date",
     "Identifier",
     "InstrumentId",
+    "Key",
     "LanguageCode",
     "Level",
     "Line",
     "MissingReason",
     "Number",
     "ReadOnlyDict",
+    "SchemaVersion",
     "Text",
+    "Title",
     "Version",
 ]
 
@@ -79,10 +83,27 @@ LanguageCode = Annotated[str, Field(strict=True, max_length=40, pattern=LANGUAGE
 Date = Annotated[str, Field(strict=True, pattern=DATE_PATTERN)]
 Line = Annotated[str, Field(strict=True, min_length=1, max_length=4000, pattern=LINE_PATTERN)]
 Text = Annotated[dict[LanguageCode, Line], Field(max_length=100), AfterValidator(ReadOnlyDict)]
+"""The same text in several languages, or none."""
+
+Title = Annotated[dict[LanguageCode, Line], Field(min_length=1, max_length=100), AfterValidator(ReadOnlyDict)]
 """The same text in one or more languages."""
 
 Code = Annotated[int, Field(strict=True, ge=-1_000_000_000, le=1_000_000_000)]
 """A stored code."""
+
+
+def _whole(value: Any) -> Any:
+    """Python holds that 1, 1.0 and True are equal, so a Literal alone would let all of them through."""
+    if isinstance(value, (bool, float)):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+Key = Annotated[Literal[1, -1], BeforeValidator(_whole)]
+"""Direction of an item in its scale."""
+
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole)]
+"""Version of the file format."""
 
 Number = Annotated[float, Field(strict=True, ge=-1e9, le=1e9, allow_inf_nan=False)]
 """A finite number."""

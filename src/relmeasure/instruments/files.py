@@ -120,7 +120,7 @@ def _hidden_problems(mapping: Mapping[str, Any], error: InstrumentValidationErro
 
     Only where nothing but unknown keys stands against the file: elsewhere a check would complain of what is absent.
     """
-    unknown: dict[Loc, str | None] = error.details.get("unknown_keys", {})
+    unknown = {tuple(loc): field for loc, field in error.details.get("unknown_keys", [])}
     if not unknown or len(unknown) != len(error.details["problems"]):
         return []
     try:

@@ -47,7 +47,8 @@ def validation_error(
     """Return pydantic's error as ours: one sentence a problem, with ids instead of positions."""
     if source is None:
         given = data.get("id") if isinstance(data, Mapping) else None
-        source = f"{model.__name__.lower()} {given!r:.100}" if isinstance(given, str) else model.__name__.lower()
+        kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+        source = f"{kind} {seen(given)}" if isinstance(given, str) else kind
     entries = error.errors(include_url=False)
     meant = _meant_fields(model, entries)
     taken = {(*loc[:-1], field) for loc, field in meant.items() if field is not None}
@@ -58,7 +59,7 @@ def validation_error(
         if len(problems) >= MAX_PROBLEMS:
             break
     made = InstrumentValidationError.from_problems(source, problems[:MAX_PROBLEMS])
-    made.details["unknown_keys"] = meant
+    made.details["unknown_keys"] = [[list(loc), field] for loc, field in meant.items()]
     return made
 
 

@@ -25,6 +25,8 @@ MAX_DEPTH = 16
 MAX_NODES = 100_000
 """Most keys and values in one file."""
 
+_TOO_MANY = f"holds more than {MAX_NODES} keys and values: this is not an instrument."
+
 Loc = tuple[int | str, ...]
 """Where a value stands: keys and positions from the top."""
 
@@ -52,19 +54,21 @@ def toml_tree(data: str | bytes | bytearray, source: str) -> dict[str, Any]:
     import tomllib
 
     text = _text(data, source)
-    depth = dots = 0
+    depth = dots = made = 0
     for token in _TOML_TOKENS.finditer(text):
         kind = token.lastgroup
         if kind == "open":
-            depth, dots = depth + 1, 0
+            depth, dots, made = depth + 1, 0, made + 1
         elif kind == "close":
             depth -= 1
         elif kind == "dot":
-            dots += 1
+            dots, made = dots + 1, made + 1
         elif kind == "start":
             dots = 0
         if depth > MAX_DEPTH or dots > MAX_DEPTH:
             raise _too_deep(source, text, token.start())
+        if made > MAX_NODES:
+            raise InstrumentFileError(f"{source}: {_TOO_MANY}", source=source)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -97,7 +101,7 @@ def tree_problems(tree: Any, leaves: tuple[type, ...] = ()) -> list[tuple[Loc, s
         loc, value = todo.pop()
         count += 1
         if count > MAX_NODES:
-            found.append(((), f"holds more than {MAX_NODES} keys and values: this is not an instrument."))
+            found.append(((), _TOO_MANY))
             break
         if isinstance(value, (Mapping, list, tuple)) and not isinstance(value, leaves):
             if len(loc) >= MAX_DEPTH:
@@ -165,6 +169,7 @@ def _syntax_error(source: str, language: str, error: BaseException) -> Instrumen
         reason = "nested too deeply, or too large"
     else:
         reason = str(error).split("; use sys.set_int_max_str_digits", 1)[0]
+        reason = reason.replace("Cannot overwrite a value", "a key is given more than once")
         reason = reason if len(reason) <= 300 else f"{reason[:140]} ... {reason[-140:]}"
         reason = "".join(c if c.isprintable() else "?" for c in reason).rstrip(".")
     return InstrumentFileError(f"{source}: not valid {language}: {reason}.", source=source, reason=reason)
