@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from relmeasure.classical.item_statistics import ITEM_COLUMNS, item_columns, pair_correlations
-from relmeasure.classical.preparation import Prepared, finish, moments_of, prepare, warn_direction
+from relmeasure.classical.preparation import Prepared, finish, prepare, warn_direction
 from relmeasure.exceptions import FewItemsWarning, NegativeReliabilityWarning, shorten
 from relmeasure.numerics.coefficients import (
     alpha_from_cov,
@@ -19,6 +19,7 @@ from relmeasure.numerics.coefficients import (
     prophecy,
     residual_variances,
 )
+from relmeasure.responses.intake import as_moments
 from relmeasure.results import Estimate, Table
 from relmeasure.samplestats.moments import MissingMethod
 
@@ -126,7 +127,7 @@ def alpha(
     >>> round(result.estimate, 4), round(result.lower, 4), round(result.upper, 4)
     (0.9338, 0.7031, 0.9902)
     """
-    prepared = prepare(moments_of(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
+    prepared = prepare(as_moments(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
     return finish(alpha_from_prepared(prepared, conf_level), prepared, "alpha")
 
 

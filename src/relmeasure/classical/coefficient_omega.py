@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from relmeasure.classical.preparation import Prepared, finish, moments_of, prepare, warn_direction
+from relmeasure.classical.preparation import Prepared, finish, prepare, warn_direction
 from relmeasure.exceptions import (
     FewItemsWarning,
     HeywoodWarning,
@@ -25,6 +25,7 @@ from relmeasure.numerics.coefficients import (
     omega_from_loadings,
     wald_interval,
 )
+from relmeasure.responses.intake import as_moments
 from relmeasure.results import Estimate, Status, Table
 from relmeasure.samplestats.moments import MissingMethod
 
@@ -141,7 +142,7 @@ def omega(
     """
     if denominator not in get_args(Denominator):
         raise OptionError.from_value("denominator", denominator, get_args(Denominator))
-    prepared = prepare(moments_of(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
+    prepared = prepare(as_moments(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
     return finish(omega_from_prepared(prepared, conf_level, denominator), prepared, "omega")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from relmeasure.classical.halves import EXHAUSTIVE, Halves, find_halves, mean_split
-from relmeasure.classical.preparation import Prepared, moments_of, prepare
+from relmeasure.classical.preparation import Prepared, prepare
 from relmeasure.exceptions import (
     EstimationError,
     OptionError,
@@ -18,6 +18,7 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.numerics.coefficients import average_correlation, guttman_lambdas
+from relmeasure.responses.intake import as_moments
 from relmeasure.results import Note, Result, Table, announce
 from relmeasure.samplestats.moments import MissingMethod
 
@@ -290,7 +291,7 @@ def split_half(
 def _matrix(data: Any, matrix: MatrixKind, missing: MissingMethod, weights: Any) -> tuple[Prepared, Array]:
     if matrix not in get_args(MatrixKind):
         raise OptionError.from_value("matrix", matrix, get_args(MatrixKind))
-    prepared = prepare(moments_of(data, missing=missing, weights=weights))
+    prepared = prepare(as_moments(data, missing=missing, weights=weights))
     if len(prepared.names) < 2:
         raise TooFewItemsError("One item cannot be split: at least 2 items are needed.", n_items=1)
     if prepared.constant and matrix == "correlation":

@@ -21,9 +21,9 @@ from relmeasure.exceptions import (
 from relmeasure.numerics.coefficients import inverse_or_none
 from relmeasure.results import Estimate, Note, Provenance, announce
 from relmeasure.samplestats.deletion import deletion_warnings
-from relmeasure.samplestats.moments import MissingMethod, MomentSums
+from relmeasure.samplestats.moments import MomentSums
 
-__all__ = ["Prepared", "check_conf_level", "finish", "moments_of", "prepare", "warn_direction"]
+__all__ = ["Prepared", "check_conf_level", "finish", "prepare", "warn_direction"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 AnyEstimate = TypeVar("AnyEstimate", bound=Estimate)
@@ -72,15 +72,6 @@ class Prepared:
         return self._inverse
 
 
-def moments_of(data: Any, *, missing: MissingMethod, weights: Any = None) -> MomentSums:
-    """Return moments of anything a user may hand in."""
-    if isinstance(data, MomentSums):
-        return data
-    from relmeasure.responses.intake import as_moments
-
-    return as_moments(data, missing=missing, weights=weights)
-
-
 def check_conf_level(conf_level: float) -> None:
     """Raise unless the level of an interval lies between 0 and 1."""
     if not 0.0 < conf_level < 1.0:
@@ -118,7 +109,8 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
         n = float("nan")
     prepared = Prepared(moments, cov, cor, n, rule, constant, remarks=list(moments.notes))
     used = "the smallest is the N of intervals" if n_obs is None else f"intervals use the N given, {n_obs}"
-    prepared.raised.extend(deletion_warnings(moments, used=used))
+    said = {note.code for note in moments.notes}
+    prepared.raised.extend(w for w in deletion_warnings(moments, used=used) if w.code not in said)
     if constant:
         _warn_constant(prepared)
     return prepared

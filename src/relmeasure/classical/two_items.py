@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from relmeasure.classical.preparation import Prepared, finish, moments_of, prepare
+from relmeasure.classical.preparation import Prepared, finish, prepare
 from relmeasure.exceptions import NegativeReliabilityWarning, UnsupportedDataError, shorten
 from relmeasure.numerics.coefficients import fisher_z_interval, prophecy
+from relmeasure.responses.intake import as_moments
 from relmeasure.results import Estimate
 from relmeasure.samplestats.moments import MissingMethod
 
@@ -65,7 +66,7 @@ def spearman_brown(
     >>> round(result.estimate, 4), round(result.lower, 4), round(result.upper, 4)
     (0.9224, 0.3818, 0.9925)
     """
-    prepared = prepare(moments_of(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
+    prepared = prepare(as_moments(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
     return finish(spearman_brown_from_prepared(prepared, conf_level), prepared, "spearman_brown")
 
 

@@ -16,6 +16,7 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.numerics.coefficients import inverse_or_none
+from relmeasure.responses.intake import as_moments
 from relmeasure.results import FloatArray, Note, Result, Table, announce, frozen_array
 from relmeasure.samplestats.deletion import deletion_warnings
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
@@ -239,12 +240,7 @@ def bartlett(
 
 def _correlations(data: Any, missing: MissingMethod, weights: Any) -> tuple[MomentSums, Array, list[RelmeasureWarning]]:
     """Return moments with usable correlations, and what has to be said about their rows."""
-    if isinstance(data, MomentSums):
-        moments = data
-    else:
-        from relmeasure.responses.intake import as_moments
-
-        moments = as_moments(data, missing=missing, weights=weights)
+    moments = as_moments(data, missing=missing, weights=weights)
     if moments.n_items < 2:
         raise TooFewItemsError(f"{moments.n_items} item has no correlations: at least 2 are needed.")
     if moments.n_obs < 2:
@@ -253,7 +249,8 @@ def _correlations(data: Any, missing: MissingMethod, weights: Any) -> tuple[Mome
     constant = [n for n, v in zip(moments.names, np.diag(moments.scatter).tolist(), strict=True) if v <= 0.0]
     if constant:
         raise EstimationError(f"No variance in {shorten(constant)}: leave it out.", items=constant)
-    return moments, cor, deletion_warnings(moments)
+    said = {note.code for note in moments.notes}
+    return moments, cor, [w for w in deletion_warnings(moments) if w.code not in said]
 
 
 def _singular(cor: Array, what: str) -> NotPositiveDefiniteError:
