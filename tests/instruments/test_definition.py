@@ -329,6 +329,8 @@ def test_equal_hash_pickle_copy_dump() -> None:
     assert hash(instrument) == hash(again)
     assert instrument != parse_instrument(tree())
     instrument.item("q1")  # fills what is looked up by id
+    assert instrument == again
+    assert hash(instrument) == hash(again)
     for twin in (pickle.loads(pickle.dumps(instrument)), copy.copy(instrument), copy.deepcopy(instrument)):
         assert twin == instrument
         assert hash(twin) == hash(instrument)

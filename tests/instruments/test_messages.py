@@ -8,7 +8,8 @@ import pytest
 
 from relmeasure.exceptions import InstrumentValidationError
 from relmeasure.instruments import parse_instrument
-from relmeasure.instruments.messages import Hints, place, seen
+from relmeasure.instruments.definition import Item
+from relmeasure.instruments.messages import Hints, _complaint, place, seen
 from tests.instruments.builders import Tree, tree, with_item, with_scale
 
 
@@ -172,6 +173,40 @@ def test_place_names_by_id_and_by_position() -> None:
     assert place(data, ("items", 3, "key")) == "items[3].key"
     assert place(data, ("items", 9)) == "items[9]"
     assert place(data, ("s", "a\nb")) == "s.'a\\nb'"
+
+
+def test_place_inside_parts_that_are_built_already() -> None:
+    """A mapping may hold finished items; the message finds its way through them."""
+    made = tree()
+    made["items"][0] = Item(id="q1", response_scale="agree4")
+    made["items"][1]["key"] = 0
+    assert problems(made) == ["items.q2.key: 0 is not allowed. Use one of: 1, -1."]
+    assert place({"items": [Item(id="q1", response_scale="agree4")]}, ("items", 0, "key")) == "items.q1.key"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (
+            [{"x": 1}],
+            "norms[0]: unknown key 'x'. Known keys: id, kind, population, date, version, source, mean, sd, table.",
+        ),
+        ([{"id": "n", "table": [[1]]}], "norms.n.table[0][1]: is required: add it."),
+        ([{"id": "n", "table": [[1, 2, 3]]}], "norms.n.table[0]: holds too many entries: at most 2; seen 3."),
+        ([{"id": "n", "table": [["1", 2]]}], "norms.n.table[0][0]: must be a number; seen '1'."),
+        ([{"id": "n", "mean": float("1e10")}], "norms.n.mean: must be at most 1000000000.0; seen 10000000000.0."),
+    ],
+)
+def test_sentences_about_norms(value: Any, sentence: str) -> None:
+    """Rows and columns of tables are named by position."""
+    assert sentence in problems(tree(norms=value))
+
+
+def test_what_pydantic_may_say_one_day() -> None:
+    """A kind of error without words of its own is passed on, cut to a sentence."""
+    assert _complaint("new_kind", {}, 3, "Input is odd") == "Input is odd; seen 3."
+    assert _complaint("literal_error", {"expected": "1 or 2"}, 3, "") == "3 is not allowed. Use one of: 1, 2."
+    assert _complaint("string_pattern_mismatch", {"pattern": "^x$"}, "y", "") == "'y' does not fit: it must match ^x$."
 
 
 def test_hints_stop_when_the_budget_is_spent() -> None:

@@ -220,6 +220,20 @@ def test_mappings_from_code(value: Any, complaint: str) -> None:
         parse_instrument(tree() | value)
 
 
+@pytest.mark.parametrize("error", [RecursionError(), MemoryError()])
+def test_when_the_machine_gives_up_first(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Still a typed error."""
+
+    def give_up(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tomllib.loads", give_up)
+    monkeypatch.setattr("json.loads", give_up)
+    for parse in (toml_tree, json_tree):
+        with pytest.raises(InstrumentFileError, match="nested too deeply, or too large"):
+            parse(b"{}", "x")
+
+
 def test_mappings_without_end() -> None:
     """A mapping that contains itself, a very wide one, and one with very many complaints."""
     circle: dict[str, Any] = {}

@@ -177,15 +177,15 @@ _loaded: dict[str, Instrument] = {}
 
 
 def _from_plugins(wanted: str) -> Instrument:
-    found = [entry for entry in _plugin_entries() if entry.id == wanted]
-    good = [entry for entry in found if entry.instrument is not None]
-    for entry in good[1:]:
-        _warn_duplicate(wanted, good[0].source, entry.source)
-    for entry in good:
-        if entry.instrument is not None:
-            return entry.instrument
-    known = sorted({*_packaged_ids(), *(entry.id for entry in _plugin_entries())})
-    broken = [f"{entry.source}: {entry.error}" for entry in (found or _plugin_entries()) if entry.error is not None]
+    entries = _plugin_entries()
+    found = [entry for entry in entries if entry.id == wanted]
+    good = [(entry.instrument, entry.source) for entry in found if entry.instrument is not None]
+    for _, other in good[1:]:
+        _warn_duplicate(wanted, good[0][1], other)
+    if good:
+        return good[0][0]
+    known = sorted({*_packaged_ids(), *(entry.id for entry in entries)})
+    broken = [f"{entry.source}: {entry.error}" for entry in (found or entries) if entry.error is not None]
     also = f" Plug-ins that could not be read: {'; '.join(broken)[:600]}." if broken else ""
     raise InstrumentNotFoundError(
         f"There is no instrument '{wanted}'.{did_you_mean(wanted, known)} list_instruments() shows them all; "
@@ -289,7 +289,8 @@ def _of_point(point: EntryPoint) -> Iterator[_Entry]:
         parts = value if isinstance(value, (list, tuple)) else [value]
         yield from [entry for part in parts for entry in _of_part(part, point.name, source)]
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything; it must not hide the rest
-        yield _Entry(point.name, source, error=f"{type(error).__name__}: {error}"[:500])
+        reason = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}"[:500])
+        yield _Entry(point.name, source, error=reason)
 
 
 def _of_part(part: Any, name: str, source: str) -> Iterator[_Entry]:
