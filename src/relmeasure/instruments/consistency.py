@@ -7,7 +7,7 @@ categories, a score claimed for a level at which nobody was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from relmeasure.exceptions import shorten
@@ -16,7 +16,7 @@ from relmeasure.instruments.option_checks import response_scale_problems
 from relmeasure.instruments.score_checks import Range, norm_problems, scale_problems
 
 if TYPE_CHECKING:
-    from relmeasure.instruments.definition import Instrument, Item
+    from relmeasure.instruments.definition import Instrument
 
 __all__ = ["problems_of"]
 
@@ -42,6 +42,7 @@ def problems_of(instrument: Instrument) -> Iterator[str]:
     for name, response_scale in instrument.response_scales.items():
         found = list(response_scale_problems(response_scale, f"response_scales.{name}", instrument.languages))
         yield from found
+        yield from _wording(instrument, response_scale.prompt, f"response_scales.{name}", "prompt")
         usable = not found and response_scale.kind != "open"
         ranges[name] = response_scale.score_range if usable else None
     yield from _ids(instrument)
@@ -59,6 +60,8 @@ def _ids(instrument: Instrument) -> Iterator[str]:
     for entries, kind in ((instrument.items, "items"), (instrument.scales, "scales"), (instrument.norms, "norms")):
         yield from twice([entry.id for entry in entries], f"{kind}: id", f"ids of {kind} must be unique")
     yield from twice(instrument.shared_items, "shared_items: item", "name each item once")
+    yield from twice(instrument.languages, "languages: language", "name each language once")
+    yield from twice(instrument.grades, "grades: grade", "name each grade once")
     columns: dict[str, str] = {}
     for item in dict.fromkeys(instrument.item_ids):
         first = columns.setdefault(item.casefold(), item)
@@ -95,20 +98,22 @@ def _items(instrument: Instrument, hints: Hints) -> Iterator[str]:
             yield f"{where}: an open answer has no direction: remove key = {item.key}."
         if item.facet is not None and item.facet not in facets:
             yield f"{where}: facet '{item.facet}' is not declared in blueprint.facets.{hints(item.facet, facets)}"
-        yield from _item_text(instrument, item, where)
+        yield from _wording(instrument, item.text, where, "text")
 
 
-def _item_text(instrument: Instrument, item: Item, where: str) -> Iterator[str]:
-    if item.text and instrument.licence.wording == "not_included":
-        yield f"{where}: has wording, but licence.wording = 'not_included': remove the text, or license it."
-    unknown = [language for language in item.text if language not in instrument.languages]
+def _wording(instrument: Instrument, text: Mapping[str, str], where: str, what: str) -> Iterator[str]:
+    """Wording that may not ship, or is in other languages than the instrument; a prompt need not exist."""
+    if text and instrument.licence.wording == "not_included":
+        has = "has wording" if what == "text" else f"has a {what}"
+        yield f"{where}: {has}, but licence.wording = 'not_included': remove the text, or license it."
+    unknown = [language for language in text if language not in instrument.languages]
     if unknown:
         named = shorten(instrument.languages) or "none"
-        yield f"{where}: text in {shorten(unknown)}, not in languages ({named}): add it there."
-    if instrument.licence.wording == "included":
-        absent = [language for language in instrument.languages if language not in item.text]
+        yield f"{where}: {what} in {shorten(unknown)}, not in languages ({named}): add it there."
+    if instrument.licence.wording == "included" and (text or what == "text"):
+        absent = [language for language in instrument.languages if language not in text]
         if absent:
-            yield f"{where}: no text in {shorten(absent)}, which languages names: add the text, or drop the language."
+            yield f"{where}: no {what} in {shorten(absent)}, which languages names: add the text, or drop the language."
 
 
 def _membership(instrument: Instrument, hints: Hints) -> Iterator[str]:

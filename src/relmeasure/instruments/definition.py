@@ -132,10 +132,12 @@ class ResponseScale(_Definition):
     """Ordered response options, or a numeric range, with the direction stored explicitly.
 
     ``direction`` is ``"ascending"`` when a higher *code* means more (of agreement, frequency, truth ...), and
-    ``"descending"`` when a lower code does. ``null_reason`` says what an empty cell means.
+    ``"descending"`` when a lower code does. ``null_reason`` says what an empty cell means. ``prompt`` holds the words
+    that stand above the items of this scale and that they cannot do without.
     """
 
     kind: Literal["agreement", "frequency", "truth", "degree", "efficacy", "quality", "dichotomous", "range", "open"]
+    prompt: Text = Field(default_factory=ReadOnlyDict)
     direction: Literal["ascending", "descending"] = "ascending"
     options: Annotated[tuple[Option, ...], Field(max_length=200)] = ()
     minimum: Number | None = None
@@ -200,7 +202,8 @@ class ScoringRule(_Definition):
     """How keyed values become a score.
 
     ``mean`` and ``sum`` of items; ``pomp``: percent of maximum possible, each item on its declared range, 0 to 100
-    (Cohen, Cohen, Aiken and West, 1999); ``mean_of_subscales``; ``weighted``: sum of weights times subscale scores.
+    (Cohen, Cohen, Aiken and West, 1999); ``mean_of_subscales``; ``weighted``: ``constant`` plus the sum of weights
+    times subscale scores, so that a subscale can be turned round where it is combined with others and nowhere else.
     ``norms`` names a norm table that turns the raw score into the reported one.
     """
 
@@ -208,6 +211,7 @@ class ScoringRule(_Definition):
     weights: Annotated[dict[Identifier, Number], Field(max_length=200), AfterValidator(ReadOnlyDict)] = Field(
         default_factory=ReadOnlyDict
     )
+    constant: Number = 0.0
     norms: Identifier | None = None
     decimals: Annotated[int, Field(strict=True, ge=0, le=10)] | None = None
 
@@ -420,7 +424,8 @@ class Instrument(_Definition):
             return (0.0, 100.0)
         if method == "weighted":
             ends = [sorted(weights[sub] * end for end in self.scale_range(sub)) for sub in scale.subscales]
-            return (sum(end[0] for end in ends), sum(end[1] for end in ends))
+            constant = scale.scoring.constant
+            return (constant + sum(end[0] for end in ends), constant + sum(end[1] for end in ends))
         if method == "mean_of_subscales":
             parts = [self.scale_range(sub) for sub in scale.subscales]
         else:

@@ -58,7 +58,7 @@ def _range(scale: ResponseScale, where: str) -> Iterator[str]:
 
 
 def _options(scale: ResponseScale, where: str) -> Iterator[str]:
-    codes, scores = scale.codes, [o.score for o in scale.options if o.score is not None]
+    codes, scores = scale.codes, _own_scores(scale)
     if len(codes) < 2:
         yield f"{where}: at least 2 options are needed; seen {len(codes)}."
         return
@@ -69,18 +69,25 @@ def _options(scale: ResponseScale, where: str) -> Iterator[str]:
         yield f"{where}: options must be listed by rising value; seen {shorten(codes)}."
     if not scores:
         return
-    if len(scores) != len(codes):
-        yield f"{where}: {len(scores)} of {len(codes)} options have a score: give all of them one, or none."
+    scored = [o.value for o in scale.options if o.score is not None]
+    if len(scored) != len(codes):
+        yield f"{where}: {len(scored)} of {len(codes)} options have a score: give all of them one, or none."
     elif len(set(scores)) < len(scores):
         yield f"{where}: option scores {numbers(scores)} hold one twice: declare a collapse to join codes."
     elif not _monotone(scores):
         yield f"{where}: option scores {numbers(scores)} neither rise nor fall all the way: correct them."
-    elif (scores[0] < scores[-1]) != (scale.direction == "ascending"):
+    elif len(scores) > 1 and (scores[0] < scores[-1]) != (scale.direction == "ascending"):
         other = "descending" if scale.direction == "ascending" else "ascending"
         yield (
             f"{where}: option scores {numbers(scores)} contradict direction = '{scale.direction}': "
             f"set direction = '{other}', or correct the scores."
         )
+
+
+def _own_scores(scale: ResponseScale) -> list[float]:
+    """Scores of the options in order, without those that have the score of the code they are collapsed to."""
+    scores = {o.value: o.score for o in scale.options if o.score is not None}
+    return [score for code, score in scores.items() if (to := scale.collapsed[code]) == code or scores.get(to) != score]
 
 
 def _collapse(scale: ResponseScale, where: str) -> Iterator[str]:

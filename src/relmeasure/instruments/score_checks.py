@@ -122,8 +122,9 @@ def _scale(scale: Scale, where: str) -> Iterator[str]:
             )
         elif not any(weights.values()):
             yield f"{where}: every weight is 0, so the score is 0 for everyone: give the weights."
-    elif weights:
-        yield f"{where}: weights go with method = 'weighted'; the method is '{method}': change one."
+    elif weights or scale.scoring.constant:
+        name = "weights go" if weights else "constant goes"
+        yield f"{where}: {name} with method = 'weighted'; the method is '{method}': change one."
     yield from _missing_rule(scale, where)
 
 
@@ -189,7 +190,8 @@ def _possible(scale: Scale, parts: Collection[Range | None], subscales: Mapping[
             for sub, weight in scale.scoring.weights.items()
             if (end := subscales.get(sub)) is not None
         ]
-        return (sum(low for low, _ in ends), sum(high for _, high in ends))
+        constant = scale.scoring.constant
+        return (constant + sum(low for low, _ in ends), constant + sum(high for _, high in ends))
     (part,) = parts
     if part is None:
         return None
