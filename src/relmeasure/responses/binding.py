@@ -1,0 +1,294 @@
+"""A frame bound to an instrument: columns found, codes checked, the class of each missing answer kept.
+
+Raw answers (``Responses``) and keyed ones (``KeyedResponses``) are different types, so that nothing is reversed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from relmeasure.exceptions import (
+    AlreadyKeyedError,
+    CodesAsMissingWarning,
+    OptionError,
+    RelmeasureWarning,
+    UnsupportedDataError,
+)
+from relmeasure.instruments.definition import Instrument
+from relmeasure.responses.answers import blank_to_null, code_series, codes_expression
+from relmeasure.responses.codes import look, origin_shifts, unknown_codes_error, unknown_codes_warnings
+from relmeasure.responses.frames import Frame, Source, array_frame, open_frame
+from relmeasure.responses.items import ItemPlan
+from relmeasure.results import Note, announce
+
+__all__ = ["KeyedResponses", "Responses", "UnknownCodes", "bind", "bound"]
+
+UnknownCodes = Literal["raise", "missing"]
+"""What happens to codes that the response scale does not declare."""
+
+WORKING = "__relmeasure_"
+"""Start of the names of working columns; none of them is ever returned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Raw answers bound to their instrument. Made by ``bind``.
+
+    Attributes
+    ----------
+    frame : native frame
+        The data as handed in, untouched.
+    instrument : Instrument
+    scales : tuple of str
+        Scales whose items are bound.
+    n_rows : int
+        Rows of the data.
+    steps : tuple of str
+        Recorded facts: codes set to missing, categories collapsed.
+    warnings : tuple of Note
+        Everything that was warned about while binding.
+    """
+
+    frame: Any
+    instrument: Instrument
+    scales: tuple[str, ...]
+    n_rows: int
+    plans: Mapping[str, ItemPlan] = field(repr=False)
+    source: Source = field(repr=False)
+    work: Frame = field(repr=False)
+    steps: tuple[str, ...] = ()
+    warnings: tuple[Note, ...] = ()
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Bound items, in the order of the instrument."""
+        return tuple(self.plans)
+
+    def keyed(self) -> KeyedResponses:
+        """Return the keyed answers: a higher value means more of what the scale measures."""
+        return KeyedResponses(self)
+
+
+@dataclass(frozen=True, eq=False)
+class KeyedResponses:
+    """Keyed answers: declared direction, scores and keys applied once. Made by ``Responses.keyed``.
+
+    Attributes
+    ----------
+    responses : Responses
+        The raw answers they were made from.
+    """
+
+    responses: Responses
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument."""
+        return self.responses.instrument
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Keyed items, in the order of the instrument."""
+        return self.responses.items
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the data."""
+        return self.responses.n_rows
+
+    @property
+    def warnings(self) -> tuple[Note, ...]:
+        """Everything that was warned about while binding."""
+        return self.responses.warnings
+
+    @cached_property
+    def frame(self) -> Any:
+        """The data with keyed values in the item columns, floats with null where there is no answer."""
+        raw = self.responses
+        keyed = [plan.value(plan.answer).cast(nw.Float64).alias(item) for item, plan in raw.plans.items()]
+        return raw.work.with_columns(*keyed).select(*raw.source.columns).to_native()
+
+    def keyed(self) -> KeyedResponses:
+        """Refuse: these answers are keyed already."""
+        raise already_keyed("keyed()")
+
+
+def already_keyed(what: str) -> AlreadyKeyedError:
+    """Build the error for keyed answers handed to something that keys them."""
+    return AlreadyKeyedError(
+        f"{what} takes raw answers, and these are keyed already: nothing is reversed twice. "
+        "Hand in the data as stored, or the Responses they came from (.responses)."
+    )
+
+
+# --------------------------------------------------------------------------- binding
+def bind(
+    instrument: Instrument,
+    data: Any,
+    *,
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+) -> Responses:
+    """Bind a frame to an instrument: find the items, check every code, keep the class of missing.
+
+    What counts as which code is one table for every engine (docs/data-contract.md): 3, 3.0, "3" and the label of option
+    3 are code 3; null, NaN, None, NA and blank text are empty cells; anything else is an unknown code. A lazy frame is
+    read once for the check (smallest and largest code of each item) and stays lazy.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    data : frame or array (n, p)
+        pandas, Polars (eager or lazy), PyArrow, DuckDB, or an array with one column an item in the instrument's order.
+        Never changed.
+    scales : sequence of str, optional
+        Bind the items of these scales only, so that a file with a part of the items will do. Default: all scales.
+    unknown : {"raise", "missing"}
+        Codes that are not declared are an error, or become missing of class "invalid", recorded and warned about.
+
+    Returns
+    -------
+    Responses
+
+    Raises
+    ------
+    UnsupportedDataError, DuplicateColumnError, ColumnNotFoundError
+        The data cannot be read, a name stands twice, an item is missing.
+    NonNumericError
+        An item holds dates or other objects.
+    UnknownCodeError
+        Codes that are not declared, with a count an item in ``details["counts"]``; a shifted origin is named.
+    AlreadyKeyedError
+        The data are ``KeyedResponses``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import relmeasure as rm
+    >>> instrument = rm.load_instrument("relationship-student")
+    >>> answers = pd.DataFrame({f"care_{k}": [1, 4, None] for k in range(1, 7)})
+    >>> responses = rm.bind(instrument, answers, scales=["care"])
+    >>> responses.n_rows, len(responses.items)
+    (3, 6)
+    """
+    responses, raised = bound(instrument, data, scales=scales, unknown=unknown)
+    announce(raised)
+    return responses
+
+
+def bound(
+    instrument: Instrument,
+    data: Any,
+    *,
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+) -> tuple[Responses, list[RelmeasureWarning]]:
+    """Bind as ``bind`` does, and return the warnings instead of issuing them."""
+    if unknown not in get_args(UnknownCodes):
+        raise OptionError.from_value("unknown", unknown, get_args(UnknownCodes))
+    wanted = _scales(instrument, scales)
+    if isinstance(data, KeyedResponses):
+        raise already_keyed("bind()")
+    if isinstance(data, Responses):
+        return _rebound(instrument, data, wanted), []
+    if isinstance(data, np.ndarray):
+        data = array_frame(data, instrument.item_ids)
+    source = open_frame(data)
+    items = _items(instrument, wanted, source, everything=scales is None)
+    work, plans = _numbers(instrument, source, items)
+    n_rows, looked = look(work, plans)
+    found = {plan.item: plan for plan in looked}
+    raised: list[RelmeasureWarning] = []
+    if any(plan.seen.n_unknown for plan in looked):
+        shifts = origin_shifts(work, instrument, instrument.scale_ids, found)
+        if unknown == "raise":
+            raise unknown_codes_error(work, looked, shifts)
+        raised = unknown_codes_warnings(looked, shifts)
+    steps = tuple(_steps(instrument, looked, raised))
+    notes = tuple(Note(w.code, w.message) for w in raised)
+    return Responses(data, instrument, wanted, n_rows, found, source, work, steps, notes), raised
+
+
+def _scales(instrument: Any, scales: Sequence[str] | None) -> tuple[str, ...]:
+    if not isinstance(instrument, Instrument):
+        raise UnsupportedDataError(
+            f"instrument= takes an Instrument, not a {type(instrument).__name__}: "
+            "load one with relmeasure.load_instrument('...').",
+            type=type(instrument).__name__,
+        )
+    if scales is None:
+        return instrument.scale_ids
+    if isinstance(scales, str):
+        scales = [scales]
+    for scale in scales:
+        if scale not in instrument.scale_ids:
+            raise OptionError.from_value("scales", scale, instrument.scale_ids)
+    return tuple(dict.fromkeys(scales))
+
+
+def _rebound(instrument: Instrument, data: Responses, wanted: Sequence[str]) -> Responses:
+    if data.instrument is not instrument and data.instrument != instrument:
+        raise UnsupportedDataError(
+            f"These responses are bound to {data.instrument.label}, not to {instrument.label}: bind the frame again.",
+            bound_to=data.instrument.label,
+        )
+    absent = [scale for scale in wanted if scale not in data.scales]
+    if absent:
+        raise UnsupportedDataError(
+            f"These responses were bound for scales {', '.join(data.scales)} only: bind the frame again for "
+            f"{', '.join(absent)}.",
+            scales=list(data.scales),
+        )
+    return data
+
+
+def _items(instrument: Instrument, scales: Sequence[str], source: Source, *, everything: bool) -> list[str]:
+    """Items to read: those of the scales, which must be there, and unscored coded items where they are."""
+    needed = {item for scale in scales for item in instrument.scale_items(scale)}
+    coded = [item for item in instrument.item_ids if instrument.response_scale(item).kind != "open"]
+    if not instrument.scales:
+        needed = set(coded)
+    source.require([item for item in coded if item in needed])
+    return [item for item in coded if item in needed or (everything and item in source.kinds)]
+
+
+def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tuple[Frame, list[ItemPlan]]:
+    """Add a working column of numbers for every item whose own column is not one."""
+    new: list[nw.Expr] = []
+    series: dict[str, Any] = {}
+    for item in items:
+        scale = instrument.response_scale(item)
+        name = f"{WORKING}{item}"
+        if source.kinds[item] == "object":
+            column = source.frame.get_column(item)  # type: ignore[union-attr]
+            numbers = code_series(column.to_list(), scale, item)
+            series[item] = nw.new_series(name, numbers, nw.Float64(), backend=source.backend)
+            new.append(blank_to_null(nw.col(name)).alias(name))
+        elif (expression := codes_expression(source, item, scale)) is not None:
+            new.append(expression.alias(name))
+            series.setdefault(item, None)
+    work = source.frame
+    objects = [column for column in series.values() if column is not None]
+    if objects:
+        work = work.with_columns(*objects)
+    if new:
+        work = work.with_columns(*new)
+    dtypes = work.collect_schema() if new else source.dtypes
+    columns = {item: f"{WORKING}{item}" if item in series else item for item in items}
+    return work, [ItemPlan.of(instrument, item, column, dtypes[column]) for item, column in columns.items()]
+
+
+def _steps(instrument: Instrument, plans: Sequence[ItemPlan], raised: Sequence[RelmeasureWarning]) -> list[str]:
+    steps = [w.message for w in raised if isinstance(w, CodesAsMissingWarning)]
+    used = dict.fromkeys(instrument.item(plan.item).response_scale for plan in plans)
+    for name in used:
+        for collapse in instrument.response_scales[name].collapse:
+            codes = ", ".join(map(str, collapse.codes))
+            steps.append(f"codes {codes} of '{name}' scored as {collapse.to}: {collapse.reason}")
+    return steps

@@ -1,0 +1,255 @@
+"""``score``: what is asked, what is allowed, and the frame back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast, get_args, overload
+
+import narwhals.stable.v2 as nw
+
+from relmeasure.exceptions import (
+    ColumnCollisionError,
+    LevelError,
+    NotPublishedMetricWarning,
+    OptionError,
+    ProratingWarning,
+    RelmeasureWarning,
+    shorten,
+)
+from relmeasure.instruments.definition import Instrument, Level
+from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
+from relmeasure.results import announce
+from relmeasure.scoring.graph import REASONS, Graph
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from narwhals.stable.v2.typing import IntoDataFrameT, IntoLazyFrameT
+
+__all__ = ["score"]
+
+_ENDS = ("", "_n_valid", "_missing_reason")
+
+
+@overload
+def score(
+    instrument: Instrument,
+    data: IntoDataFrameT,
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> IntoDataFrameT: ...
+@overload
+def score(
+    instrument: Instrument,
+    data: IntoLazyFrameT,
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> IntoLazyFrameT: ...
+@overload
+def score(
+    instrument: Instrument,
+    data: np.ndarray[Any, Any],
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> pd.DataFrame: ...
+@overload
+def score(
+    instrument: Instrument,
+    data: Responses | KeyedResponses,
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> Any: ...
+
+
+def score(
+    instrument: Instrument,
+    data: Any,
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> Any:
+    """Append a score, its number of valid answers, and the reason where it is missing, for every scale.
+
+    With keyed values ``v`` of the ``n`` answered items of ``m``: mean ``sum(v) / n``; sum ``sum(v)``, completed to
+    ``m * sum(v) / n`` where the definition prorates; pomp ``100 * mean((v - low) / (high - low))``; a composite is the
+    mean or the weighted sum of its subscales. Norms turn this raw score into the reported one: T ``50 + 10 z``, or the
+    row of a table. Rounding, where declared, comes last, halves up.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    data : frame
+        pandas, Polars (eager or lazy), PyArrow or DuckDB; one row a person, one column an item, named by item id. Never
+        changed. An array (n, p) is read by position and comes back as a pandas frame; bound or keyed responses are
+        taken as they are (keyed ones are not keyed again).
+    prefix : str
+        Put before the name of every column appended.
+    scales : sequence of str, optional
+        Score these scales only. Default: all.
+    unknown : {"raise", "missing"}
+        Codes that are not declared are an error, or become missing of class "invalid".
+    level : {"student", "class", "teacher", "school"}, optional
+        Where the scores will be used; an error if a scale is not meant for it.
+
+    Returns
+    -------
+    frame
+        Of the same kind. For each scale ``<prefix><scale>`` (float, null where missing), ``<prefix><scale>_n_valid``
+        (integer: valid answers) and ``<prefix><scale>_missing_reason`` (text, null where scored: "no_answer",
+        "too_few_answers", "invalid_answers", "not_applicable", "not_administered", "subscale_missing",
+        "outside_norms"). Eager frames keep their rows and index in order; lazy ones stay lazy.
+
+    Raises
+    ------
+    UnknownCodeError, ColumnNotFoundError, NonNumericError, DuplicateColumnError, UnsupportedDataError
+        The data do not fit the instrument; see ``bind``.
+    ColumnCollisionError
+        A column to be appended exists already.
+    LevelError
+        A scale is not meant for that level.
+
+    Notes
+    -----
+    Missing answers follow the missing rule of each scale. Warnings: ``ProratingWarning`` when sums were completed (on
+    eager frames; a lazy one is not read for it), ``NotPublishedMetricWarning`` when the published metric is another
+    than the raw score, ``CodesAsMissingWarning``. Weights, clusters and groups play no part: each row is scored alone.
+
+    References
+    ----------
+    Cohen, P., Cohen, J., Aiken, L. S., & West, S. G. (1999). The problem of units and the circumstance for POMP.
+    Multivariate Behavioral Research, 34, 315-346, eq. 1.
+    Mazza, G. L., Enders, C. K., & Ruehlman, L. S. (2015). Addressing item-level missing data. Multivariate Behavioral
+    Research, 50, 504-519.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import relmeasure as rm
+    >>> instrument = rm.load_instrument("relationship-student")
+    >>> answers = pd.DataFrame({f"care_{k}": [4, 3, None] for k in range(1, 7)})
+    >>> rm.score(instrument, answers, scales=["care"])[["care_n_valid", "care_missing_reason"]].values.tolist()
+    [[6, nan], [6, nan], [0, 'no_answer']]
+    """
+    raw = data.responses if isinstance(data, KeyedResponses) else data
+    responses, raised = bound(instrument, raw, scales=scales, unknown=unknown)
+    wanted = responses.scales if scales is None else _asked(scales)
+    _check_level(instrument, wanted, level)
+    names = {scale: (f"{prefix}{scale}", *(f"{prefix}{scale}{end}" for end in _ENDS[1:])) for scale in wanted}
+    _check_names(responses, [name for three in names.values() for name in three])
+    scored = _run(responses, cast("dict[str, tuple[str, str, str]]", names))
+    raised += _metric_warnings(instrument, wanted)
+    if isinstance(scored, nw.DataFrame):
+        raised += _prorating_warnings(instrument, scored, names)
+    announce(raised)
+    return scored.to_native()
+
+
+def _asked(scales: Sequence[str]) -> tuple[str, ...]:
+    return (scales,) if isinstance(scales, str) else tuple(dict.fromkeys(scales))
+
+
+def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
+    """Run the stages, and append what was asked for to the frame as it was."""
+    source, work = responses.source, responses.work
+    by_code = source.engine == "pandas"
+    graph = Graph(responses.instrument, responses.plans, names, reason_codes=by_code)
+    for scale in names:
+        graph.scored(scale)
+    for stage in graph.stages:
+        if stage:
+            work = work.with_columns(*stage)
+    outputs = [name for three in names.values() for name in three]
+    if isinstance(work, nw.LazyFrame):
+        return work.select(*source.columns, *outputs)
+    columns = [work.get_column(name) for name in outputs]
+    if by_code:
+        columns = [_in_words(column) if i % 3 == 2 else column for i, column in enumerate(columns)]
+    return _own(source.frame).with_columns(*columns)
+
+
+def _in_words(codes: nw.Series[Any]) -> nw.Series[Any]:
+    """Turn reason codes of a pandas frame into words by taking from a list: much faster than writing each word."""
+    words = nw.new_series(codes.name, [*REASONS, None], nw.String(), backend="pandas")
+    native = words.to_native().take(codes.to_numpy().astype("int8"))
+    native.index = codes.to_native().index
+    return nw.from_native(native, series_only=True)
+
+
+def _own(frame: Any) -> nw.DataFrame[Any]:
+    """Return a frame whose columns may be changed without changing the input: before pandas 3 only a copy is."""
+    if frame.implementation.is_pandas() and frame.implementation._backend_version()[0] < 3:
+        return cast("nw.DataFrame[Any]", frame.clone())
+    return cast("nw.DataFrame[Any]", frame)
+
+
+# --------------------------------------------------------------------------- checks and warnings
+def _check_level(instrument: Instrument, scales: Sequence[str], level: Level | None) -> None:
+    if level is None:
+        return
+    if level not in get_args(Level):
+        raise OptionError.from_value("level", level, get_args(Level))
+    wrong = {scale: instrument.scale(scale).levels for scale in scales if level not in instrument.scale(scale).levels}
+    if wrong:
+        told = "; ".join(f"'{scale}' is for {', '.join(levels)}" for scale, levels in wrong.items())
+        raise LevelError(
+            f"{len(wrong)} of {len(scales)} scales of {instrument.label} may not be used at level '{level}': {told}. "
+            "Name the others in scales=, or use the scores at a level they are meant for.",
+            level=level,
+            levels={scale: list(levels) for scale, levels in wrong.items()},
+        )
+
+
+def _check_names(responses: Responses, names: Sequence[str]) -> None:
+    """Refuse to write over a column; DuckDB does not tell upper from lower case."""
+    fold = str.casefold if responses.source.engine == "duckdb" else str
+    present = {fold(str(column)): column for column in responses.source.columns}
+    clashes = [name for name in names if fold(name) in present]
+    if clashes:
+        raise ColumnCollisionError(
+            f"{len(clashes)} columns to be written are in the data already: {shorten(clashes)}. "
+            "Give another prefix=, or drop them first.",
+            columns=clashes,
+        )
+
+
+def _metric_warnings(instrument: Instrument, scales: Sequence[str]) -> Iterator[RelmeasureWarning]:
+    other = {scale: metric for scale in scales if (metric := instrument.scale(scale).published_metric) is not None}
+    if other:
+        told = "; ".join(f"{scale}: {metric}" for scale, metric in other.items())
+        yield NotPublishedMetricWarning(
+            f"The published metric of {len(other)} scales is another than the score given here ({told}): "
+            "do not compare these scores with published figures.",
+            metrics=other,
+        )
+
+
+def _prorating_warnings(
+    instrument: Instrument, scored: nw.DataFrame[Any], names: dict[str, tuple[str, ...]]
+) -> Iterator[RelmeasureWarning]:
+    counts = {}
+    for scale, (value, n_valid, _) in names.items():
+        if instrument.scale(scale).missing.prorate:
+            short = (scored[n_valid] < len(instrument.scale(scale).items)) & ~scored[value].is_null()
+            counts[scale] = int(short.sum())
+    counts = {scale: n for scale, n in counts.items() if n}
+    if counts:
+        told = shorten(f"{scale}: {n} of {len(scored)} rows" for scale, n in counts.items())
+        yield ProratingWarning(
+            f"Sums were completed from the answered items ({told}); this is biased when items differ in difficulty "
+            "(Mazza, Enders and Ruehlman, 2015).",
+            counts=counts,
+        )
