@@ -82,12 +82,11 @@ def as_moments(
 def _folded(frame: Frame, names: Sequence[str], missing: MissingMethod, weights: Any, lazy: bool) -> MomentSums:
     if lazy and weights is not None and not isinstance(weights, str):
         raise UnsupportedDataError("A lazy frame takes weights= as the name of a column, not as an array.")
-    parts = []
+    parts: list[MomentSums] = []
     for rows in _blocks(frame, len(names) + isinstance(weights, str)):
         values, w = (rows[:, :-1], rows[:, -1]) if isinstance(weights, str) else (rows, _weights_array(weights))
         parts.append(moment_sums(values, names, missing=missing, weights=w))
-    total: MomentSums = reduce(add, parts)
-    return total
+    return reduce(add, parts)
 
 
 def _extra(weights: Any) -> list[nw.Expr]:

@@ -160,6 +160,13 @@ class ItemPlan:
         return a - answer if b == -1 else answer * b + a
 
     @property
+    def largest(self) -> float:
+        """A bound on every number met while keyed values are computed."""
+        a, b = self.affine or (0.0, 1.0)
+        top = max(map(abs, self.bounds))
+        return abs(a) + top * max(1.0, abs(b)) + max(map(abs, self.value_range))
+
+    @property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest keyed value, as declared."""
         return self.scale.score_range

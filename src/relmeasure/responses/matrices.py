@@ -42,14 +42,15 @@ def numeric_frame(source: Source, names: Sequence[Any]) -> Frame:
     wrong = [name for name in wrong if not _blank_text(source, name)]
     if wrong:
         told = shorten(f"'{name}' ({source.dtypes[name]})" for name in wrong)
+        do = "columns do" if len(wrong) != 1 else "column does"
         raise NonNumericError(
-            f"{len(wrong)} column{'s do' if len(wrong) != 1 else ' does'} not hold numbers: {told}. Every column is an item: "
+            f"{len(wrong)} {do} not hold numbers: {told}. Every column is an item: "
             "leave out those that are not, name them in cluster=, group=, wave= or weights=, or bind the frame to an "
             "instrument that knows the labels.",
             columns=[str(name) for name in wrong],
         )
     frame = source.frame
-    made = [nw.new_series(name, array, nw.Float64(), backend=source.backend) for name, array in objects.items()]  # type: ignore[arg-type]
+    made = [nw.new_series(name, array, nw.Float64(), backend=source.backend) for name, array in objects.items()]
     if made:
         frame = frame.with_columns(*made)
     return frame.select(*[_number(source, name, kind) for name, kind in kinds.items()])

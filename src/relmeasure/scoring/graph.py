@@ -32,7 +32,7 @@ REASONS = (
 _CLASSES: tuple[MissingReason, ...] = ("not_administered", "not_applicable", "invalid")
 _TIE = 1e-9
 """A half that binary numbers cannot hold exactly (2.675) lies within this of one, and goes up."""
-_LARGEST = {nw.Int8: 2**7 - 1, nw.Int16: 2**15 - 1, nw.Int32: 2**31 - 1, nw.Int64: 2**53}
+_LARGEST = ((nw.Int8, 2**7 - 1), (nw.Int16, 2**15 - 1), (nw.Int32, 2**31 - 1), (nw.Int64, 2**53))
 
 
 @dataclass
@@ -294,8 +294,9 @@ def round_half_up(value: nw.Expr, decimals: int) -> nw.Expr:
 
 def _fits(plans: Sequence[ItemPlan]) -> bool:
     """Whether sums of the items' values hold in the items' own integer types."""
-    most = sum(abs(a) + abs(b) for plan in plans for a, b in (plan.bounds, plan.value_range))
-    return all(most <= _LARGEST.get(plan.dtype.base_type(), -1) for plan in plans if plan.integer)  # type: ignore[attr-defined]
+    most = sum(plan.largest for plan in plans)
+    holding = [dtype for dtype, largest in _LARGEST if most <= largest]
+    return all(plan.dtype in holding for plan in plans if plan.integer)
 
 
 def _same_range(plans: Sequence[ItemPlan]) -> tuple[float, float] | None:
