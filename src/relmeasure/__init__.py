@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING
 from relmeasure._version import __version__
 
 if TYPE_CHECKING:
-    from relmeasure.classical import alpha
+    from relmeasure.classical import alpha, guttman, omega, spearman_brown, split_half
     from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
+    from relmeasure.factor.adequacy import bartlett, kmo
     from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
+    from relmeasure.multilevel import icc
+    from relmeasure.responses import bind, moments
     from relmeasure.results import Estimate
     from relmeasure.samplestats.moments import MomentSums
+    from relmeasure.scoring import score
     from relmeasure.simulation import simulate
 
 __all__ = [
@@ -31,18 +35,32 @@ __all__ = [
     "RelmeasureWarning",
     "__version__",
     "alpha",
+    "bartlett",
+    "bind",
+    "guttman",
+    "icc",
+    "kmo",
     "list_instruments",
     "load_instrument",
+    "moments",
+    "omega",
+    "score",
     "simulate",
+    "spearman_brown",
+    "split_half",
 ]
 
 _HOMES = {
-    "relmeasure.classical": ("alpha",),
+    "relmeasure.classical": ("alpha", "guttman", "omega", "spearman_brown", "split_half"),
     "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
+    "relmeasure.factor.adequacy": ("bartlett", "kmo"),
     "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
+    "relmeasure.multilevel": ("icc",),
+    "relmeasure.responses": ("bind", "moments"),
     "relmeasure.results": ("Estimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
+    "relmeasure.scoring": ("score",),
     "relmeasure.simulation": ("simulate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
