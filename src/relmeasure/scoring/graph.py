@@ -141,7 +141,7 @@ class Graph:
             classes[why] = self._structural(scale, subs, stage, why)
         if scale.scoring.method == "weighted":
             values = [sub.value * scale.scoring.weights[name] for name, sub in zip(scale.subscales, subs, strict=True)]
-            value = reduce(add, values)
+            value = reduce(add, values) + scale.scoring.constant
         else:
             total = reduce(add, [sub.value.fill_null(0.0) for sub in subs])
             value = total / given.cast(nw.Float64)

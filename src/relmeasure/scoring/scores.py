@@ -86,7 +86,7 @@ def score(
 
     With keyed values ``v`` of the ``n`` answered items of ``m``: mean ``sum(v) / n``; sum ``sum(v)``, completed to
     ``m * sum(v) / n`` where the definition prorates; pomp ``100 * mean((v - low) / (high - low))``; a composite is the
-    mean or the weighted sum of its subscales. Norms turn this raw score into the reported one: T ``50 + 10 z``, or the
+    mean of its subscales, or a constant plus their weighted sum. Norms turn this raw score into the reported one: T ``50 + 10 z``, or the
     row of a table. Rounding, where declared, comes last, halves up.
 
     Parameters
