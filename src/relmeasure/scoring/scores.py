@@ -86,8 +86,8 @@ def score(
 
     With keyed values ``v`` of the ``n`` answered items of ``m``: mean ``sum(v) / n``; sum ``sum(v)``, completed to
     ``m * sum(v) / n`` where the definition prorates; pomp ``100 * mean((v - low) / (high - low))``; a composite is the
-    mean of its subscales, or a constant plus their weighted sum. Norms turn this raw score into the reported one: T ``50 + 10 z``, or the
-    row of a table. Rounding, where declared, comes last, halves up.
+    mean of its subscales, or a constant plus their weighted sum. Norms turn this raw score into the reported one: T
+    ``50 + 10 z``, or the row of a table. Rounding, where declared, comes last, halves up.
 
     Parameters
     ----------
