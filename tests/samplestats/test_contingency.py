@@ -48,7 +48,11 @@ def test_every_pair_counts_like_a_loop(n: int) -> None:
     codes = _codes(n=n)
     tables = contingency_tables(codes, NAMES, categories=CATEGORIES)
     counts = Counter(
-        (i, j, int(row[i]), int(row[j])) for row in codes[:300] for i in range(4) for j in range(4) if min(row[[i, j]]) >= 0
+        (i, j, int(row[i]), int(row[j]))
+        for row in codes[:300]
+        for i in range(4)
+        for j in range(4)
+        if min(row[[i, j]]) >= 0
     )
     part = contingency_tables(codes[:300], NAMES, categories=CATEGORIES)
     for i, first in enumerate(NAMES):

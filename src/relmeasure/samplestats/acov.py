@@ -47,8 +47,6 @@ Information = Literal["crossproduct", "observed"]
 _BLOCK_VALUES = 1 << 22
 """Influences a block of rows may hold (32 MB)."""
 
-_SMALLEST_CELL = 1e-15
-
 
 @dataclass(frozen=True)
 class Influence:
@@ -78,7 +76,7 @@ def pair_influence(stack: Stack, solution: Solution, items: list[Margin], inform
     """
     rho = np.where(solution.at_bound == 0, solution.rho, 0.0)
     total = stack.counts.sum(axis=(0, 1))
-    cells = np.maximum(solution.cells, _SMALLEST_CELL)
+    cells = solution.cells
     score = rectangle_rho_slopes(stack.rows, stack.cols, rho) / cells
     share = stack.counts / total / cells
     by_row, by_col = rectangle_limit_slopes(stack.rows, stack.cols, rho)
@@ -96,7 +94,7 @@ def pair_influence(stack: Stack, solution: Solution, items: list[Margin], inform
     out[:a, :b] = score / total
     out[:a] -= _margin_part(cross_row / normal_density(stack.rows), [items[i] for i in stack.first])[:, None]
     out[:, :b] -= _margin_part(cross_col / normal_density(stack.cols), [items[j] for j in stack.second])[None, :]
-    return np.where(solution.at_bound == 0, out / inverse, np.nan)
+    return np.asarray(np.where(solution.at_bound == 0, out / inverse, np.nan))
 
 
 def _margin_part(cross: Array, items: list[Margin]) -> Array:
@@ -105,7 +103,7 @@ def _margin_part(cross: Array, items: list[Margin]) -> Array:
     out = np.zeros((t + 1, m))
     out[:t] = np.cumsum(cross[::-1], axis=0)[::-1]
     out -= (cross * np.array([item.cumulative for item in items]).T).sum(axis=0)
-    return out / np.array([item.total for item in items])
+    return np.asarray(out / np.array([item.total for item in items]))
 
 
 def influence_variances(influence: Influence, tables: ContingencyTables) -> tuple[list[Array], Array]:

@@ -404,7 +404,7 @@ class _Counts:
         indicators = np.empty((self.p, self.k, items.shape[1]), np.float32 if w is None else np.float64)
         steps = np.arange(self.k, dtype=items.dtype)
         np.equal(items[:, None, :], steps[None, :, None], out=indicators, casting="unsafe")
-        flat = indicators.reshape(self.p * self.k, -1)
+        flat = indicators.reshape(self.p * self.k, items.shape[1])
         if w is None:
             self.total += flat @ flat.T
         else:

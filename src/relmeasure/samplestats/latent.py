@@ -147,7 +147,8 @@ class PolychoricResult(Result):
     def cov(self) -> FloatArray:
         """Covariances: of standard latent responses, and of continuous items in their own units (divisor n)."""
         sd = np.sqrt(self.variance)
-        return frozen_array(self.correlation * sd[:, None] * sd)
+        cov: FloatArray = frozen_array(self.correlation * sd[:, None] * sd)
+        return cov
 
     @property
     def mean(self) -> FloatArray:
@@ -161,12 +162,14 @@ class PolychoricResult(Result):
             raise UnsupportedDataError(
                 "The full asymptotic covariance was not computed: it needs the rows. Ask for it with acov=True."
             )
-        return frozen_array(self.n_used * self.acov)
+        nacov: FloatArray = frozen_array(self.n_used * self.acov)
+        return nacov
 
     @property
     def nacov_diagonal(self) -> FloatArray:
         """The diagonal of ``nacov``, array (q,), which needs no rows: the weights of DWLS are its inverse."""
-        return frozen_array(self.n_used * self.estimate_variances)
+        diagonal: FloatArray = frozen_array(self.n_used * self.estimate_variances)
+        return diagonal
 
     def method(self, first: str, second: str) -> str:
         """Return the name of the correlation of two items."""

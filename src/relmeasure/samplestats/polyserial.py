@@ -29,8 +29,6 @@ _FAR = 1e10
 """A finite stand-in for an infinite threshold: its density is zero, and zero times it is zero."""
 
 _SMALLEST_CELL = 1e-300
-_BOUND = 1e-4
-"""Angles closer than this to ``|rho| = 1`` are at the bound."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +89,14 @@ def _cell(lower: Array, upper: Array) -> Array:
 
 def polyserial(x: Array, margin: Continuous, codes: np.ndarray, item: Margin, w: Array) -> Polyserial:
     """Maximise the two-step likelihood over ``theta = asin(rho)`` by Newton steps inside a bracket."""
-    rows = _rows(x, margin, codes, item, w)
-    if not len(item.cuts) or not margin.variance > 0 or len(rows.z) < 2:
+    if not len(item.cuts) or not margin.variance > 0:
         return Polyserial(math.nan, 0, True)
+    rows = _rows(x, margin, codes, item, w)
+    if len(rows.z) < 2:
+        return Polyserial(math.nan, 0, True)
+    for bound in (1, -1):  # every row certain: the likelihood is one, at the bound and nowhere inside
+        if ((rows.lower <= bound * rows.z) & (bound * rows.z <= rows.upper)).all():
+            return Polyserial(float(bound), bound, True)
     theta = _start(rows, item)
     low, high = -0.5 * math.pi, 0.5 * math.pi
     for _ in range(_MAX_STEPS):
@@ -106,8 +109,6 @@ def polyserial(x: Array, margin: Continuous, codes: np.ndarray, item: Margin, w:
             break
     else:
         return Polyserial(math.sin(theta), 0, False)
-    if abs(theta) > 0.5 * math.pi - _BOUND:
-        return Polyserial(math.copysign(1.0, theta), int(math.copysign(1, theta)), True)
     return Polyserial(math.sin(theta), 0, True)
 
 

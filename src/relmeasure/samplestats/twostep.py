@@ -27,6 +27,7 @@ from relmeasure.numerics.normal import (
     normal_density,
     normal_quantile,
     owen_cdf,
+    small_rectangles,
 )
 from relmeasure.samplestats.contingency import ContingencyTables, item_pairs
 
@@ -48,8 +49,14 @@ _NODES_3, _NODES_5 = (
     tuple(zip(*(part.tolist() for part in np.polynomial.legendre.leggauss(n)), strict=True)) for n in (3, 5)
 )
 
-_SMALLEST_CELL = 1e-15
-"""Cells are differences of probabilities: below this nothing is left of them but rounding."""
+_SMALL_CELL = 1e-9
+"""Cells are differences of probabilities: below this too few digits are left, and a filled cell is computed anew."""
+
+_EMPTY_CELL = 1e-15
+"""Below this a cell is rounding; unfilled cells are held here, which changes nothing."""
+
+_LOST_CELL = 1e-250
+"""A filled cell below this cannot be told from an impossible one."""
 
 
 @dataclass(frozen=True)
@@ -180,28 +187,40 @@ class _Cells:
             total += weight * self.heights(theta + half * (1.0 + node))
         return np.asarray(cells + difference_inner(total * half / (2.0 * math.pi)))
 
+    def sharpened(self, cells: Array, theta: Array, filled: np.ndarray) -> Array:
+        """Return the cells with small filled ones computed with relative accuracy: their logarithms count."""
+        small = filled & (cells < _SMALL_CELL)
+        cells = np.where(filled, cells, np.maximum(cells, _EMPTY_CELL))
+        if small.any():
+            r, c, pair = np.nonzero(small)
+            rows, cols = (np.pad(x, ((1, 1), (0, 0)), constant_values=np.inf) for x in (self.h[:, 0], self.k[0]))
+            rows[0], cols[0] = -np.inf, -np.inf
+            sides = (rows[r, pair], rows[r + 1, pair], cols[c, pair], cols[c + 1, pair])
+            cells[small] = small_rectangles(*sides, np.sin(theta[pair]))
+        return np.asarray(cells)
+
 
 def solve_stack(stack: Stack) -> Solution:
     """Maximise the likelihood of every table of a stack over its correlation."""
     curve = _Cells(stack)
     filled, total = stack.counts > 0, stack.counts.sum(axis=(0, 1))
     theta = _start(stack)
-    cells = curve.at(theta)
+    cells = curve.sharpened(curve.at(theta), theta, filled)
     low, high = np.full_like(theta, -0.5 * math.pi), np.full_like(theta, 0.5 * math.pi)
     done = np.zeros(theta.shape, bool)
     for _ in range(_MAX_STEPS):
         d1, d2 = curve.slopes(theta)
-        lost = (filled & (cells < _SMALLEST_CELL)).any(axis=(0, 1))
-        safe = np.maximum(cells, _SMALLEST_CELL)
+        lost = (filled & (cells < _LOST_CELL)).any(axis=(0, 1))
+        safe = np.maximum(cells, _LOST_CELL)
         ratio, squared = stack.counts / safe, d1 * d1 / safe
         score = (ratio * d1).sum(axis=(0, 1))
         observed, expected = (ratio * (squared - d2)).sum(axis=(0, 1)), total * squared.sum(axis=(0, 1))
-        score = np.where(lost, -np.sign(theta), score)  # rounding ate a filled cell: go back towards independence
+        score = np.where(lost, -np.sign(theta), score)  # an impossible filled cell: go back towards independence
         low, high = np.where(score > 0, theta, low), np.where(score < 0, theta, high)
         newton = theta + score / np.maximum(np.where(observed > 0, observed, expected), 1e-300)
         step = np.where(~lost & (low < newton) & (newton < high), newton, 0.5 * (low + high)) - theta
         step = np.where(done | (score == 0), 0.0, step)
-        cells, theta = curve.moved(cells, theta, step), theta + step
+        cells, theta = curve.sharpened(curve.moved(cells, theta, step), theta + step, filled), theta + step
         done |= np.abs(step) < _STEP_TOLERANCE
         if done.all():
             break
@@ -219,7 +238,7 @@ def _start(stack: Stack) -> Array:
     r = np.clip(np.divide(cross, spread, out=np.zeros_like(cross), where=spread > 0), -1.0, 1.0)
     share = np.clip((spread - 2.0 / math.pi) / (1.0 - 2.0 / math.pi), 0.0, 1.0)
     angle = r / np.maximum(spread, 0.1) + share * (np.arcsin(r) - r)
-    return np.clip(angle, -1.4, 1.4)
+    return np.asarray(np.clip(angle, -1.4, 1.4))
 
 
 def _at_bound(stack: Stack, cells: Array, curve: _Cells) -> np.ndarray:
@@ -236,8 +255,9 @@ def _at_bound(stack: Stack, cells: Array, curve: _Cells) -> np.ndarray:
         best = _log_likelihood(counts, cells[:, :, sparse])
         down = np.maximum(f[:, None] + g[None, :] - 1.0, 0.0)
         for bound, corners in ((1.0, np.minimum(f[:, None], g[None, :])), (-1.0, down)):
-            end = _log_likelihood(counts, difference_cells(corners, f, g))
-            better = end >= best - 1e-9 * np.abs(best)
+            ends = difference_cells(corners, f, g)
+            end = _log_likelihood(counts, np.where(ends < _EMPTY_CELL, 0.0, ends))
+            better = np.isfinite(end) & (end >= best - 1e-9 * np.abs(best))
             out[sparse[better]] = bound
             best = np.maximum(best, end)
     return out
@@ -246,5 +266,5 @@ def _at_bound(stack: Stack, cells: Array, curve: _Cells) -> np.ndarray:
 def _log_likelihood(counts: Array, cells: Array) -> Array:
     filled = counts > 0
     with np.errstate(divide="ignore"):
-        logs = np.log(np.where(filled, np.where(cells < _SMALLEST_CELL, 0.0, cells), 1.0))
+        logs = np.log(np.where(filled, np.maximum(cells, 0.0), 1.0))
     return np.asarray((np.where(filled, counts, 0.0) * logs).sum(axis=(0, 1)))

@@ -25,8 +25,8 @@ hs <- rd("HolzingerSwineford1939")[, paste0("x", 1:6)]
 cuts <- list(c(4, 5.5), c(5, 6, 7), c(1.5, 2.5, 3.5), c(2, 3, 4), c(3.5, 4.5, 5.5), c(1, 1.8, 2.6, 3.4))
 ho <- as.data.frame(mapply(function(x, k) findInterval(x, k) + 1L, hs, cuts)); hm <- ho; set.seed(1); for (j in 1:6) hm[sample(301, 20 + 5*j), j] <- NA
 res$hs_ordinal <- c(list(rows = plain(ho)), L(ho), gamma(ho)); res$hs_missing <- c(list(rows = plain(hm)), L(hm, missing = "pairwise"), gamma(hm, missing = "pairwise"))
-mixed <- data.frame(ho[, 1:3], x5 = hs$x5, x6 = hs$x6); f <- lavCor(mixed, ordered = names(ho)[1:3], output = "fit", se = "none")
-res$hs_mixed <- list(continuous = plain(hs[, 5:6]), cor = plain(lavInspect(f, "cor.ov")), cov = plain(lavInspect(f, "cov.ov")), mean = num(lavInspect(f, "mean.ov")))
+mixed <- data.frame(ho[, 1:3], x5 = hs$x5, x6 = hs$x6); s <- lavInspect(lavCor(mixed, ordered = names(ho)[1:3], output = "fit", se = "none"), "sampstat")
+res$hs_mixed <- list(continuous = plain(hs[, 5:6]), cor = plain(lavCor(mixed, ordered = names(ho)[1:3])), cov = plain(s$cov), mean = num(s$mean))
 # LSAT7 (Bock & Lieberman, 1970): 32 patterns
 l7 <- rd("mirt_LSAT7"); key <- do.call(paste0, l7); res$lsat7 <- c(list(patterns = as.list(table(key)), tables = tabs(l7, 0:1)), L(l7), gamma(l7))
 ab <- rd("ability"); ab <- ab[complete.cases(ab), ]; res$ability <- c(list(tables = tabs(ab, 0:1)), L(ab))
