@@ -16,6 +16,7 @@ perfect fit it is ``P_ij^2``, the approximation that is used where the exact one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from relmeasure.exceptions import NotPositiveDefiniteError, OptionError
 from relmeasure.numerics.coefficients import inverse_or_none
 
-__all__ = ["Extraction", "fit_ml", "ml_information"]
+__all__ = ["Extraction", "Point", "check_n_factors", "descend", "fit_ml", "ml_information", "positive_sums"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -48,7 +49,8 @@ class Extraction:
     uniquenesses : array (p,)
         Residual variances in the same metric.
     objective : float
-        Minimum of ``log|Sigma| - log|S| + tr(S Sigma^-1) - p``; times N it is the chi-square.
+        Minimum of the function that the method makes small: for ``"ml"`` ``log|Sigma| - log|S| + tr(S Sigma^-1) - p``,
+        which times N is the chi-square; for ``"minres"`` and ``"pa"`` half the sum of squared residual correlations.
     iterations : int
         Steps taken.
     gradient : float
@@ -58,7 +60,7 @@ class Extraction:
     at_bound : tuple of int
         Items whose uniqueness is at its lower bound (Heywood cases).
     method : str
-        ``"ml"``.
+        ``"ml"``, ``"minres"`` or ``"pa"``.
     """
 
     loadings: Array
@@ -118,12 +120,7 @@ def fit_ml(
     [0.9, 0.8, 0.7, 0.6]
     """
     p = len(matrix)
-    if not 1 <= n_factors < p:
-        raise OptionError(
-            f"n_factors={n_factors} must lie between 1 and {p - 1} for {p} items.",
-            argument="n_factors",
-            value=n_factors,
-        )
+    check_n_factors(n_factors, p)
     scale = np.sqrt(np.diag(matrix))
     inverse = inverse_or_none(matrix)
     if inverse is None:
@@ -137,7 +134,10 @@ def fit_ml(
         start = (1.0 - n_factors / (2.0 * p)) / (np.diag(inverse) * scale**2)
     floor = np.full(p, np.log(smallest_uniqueness))
     x = np.clip(np.log(start), floor, 0.0)
-    point, iterations, converged = _descend(matrix / np.outer(scale, scale), n_factors, x, floor, max_iterations)
+    cor = matrix / np.outer(scale, scale)
+    point, iterations, converged = descend(
+        lambda at: _evaluate(cor, n_factors, at), lambda at: _hessians(at, n_factors), x, floor, max_iterations
+    )
     uniquenesses = np.exp(point.x)
     loadings = _loadings(point, n_factors) * scale[:, None]
     return Extraction(
@@ -151,10 +151,20 @@ def fit_ml(
     )
 
 
-# --------------------------------------------------------------------------- the concentrated likelihood
+def check_n_factors(n_factors: int, p: int) -> None:
+    """Raise OptionError unless there are 1 to p - 1 factors."""
+    if not 1 <= n_factors < p:
+        raise OptionError(
+            f"n_factors={n_factors} must lie between 1 and {p - 1} for {p} items.",
+            argument="n_factors",
+            value=n_factors,
+        )
+
+
+# --------------------------------------------------------------------------- the concentrated function
 @dataclass(frozen=True)
-class _Point:
-    """The likelihood at one vector of log-uniquenesses: value, gradient, and the eigendecomposition behind them."""
+class Point:
+    """A function of uniquenesses at one place: value, gradient, and the eigendecomposition behind them."""
 
     x: Array
     f: float
@@ -168,17 +178,17 @@ class _Point:
         return float(np.abs(self.g[free]).max(initial=0.0))
 
 
-def _evaluate(cor: Array, m: int, x: Array) -> _Point:
+def _evaluate(cor: Array, m: int, x: Array) -> Point:
     half = np.exp(-0.5 * x)
     theta, omega = np.linalg.eigh(cor * np.outer(half, half))  # ascending: the residual part comes first
     theta = np.maximum(theta, 1e-300)
     rest = theta[: len(x) - m]
     f = float((rest - np.log(rest) - 1.0).sum())
     g = omega[:, : len(x) - m] ** 2 @ (1.0 - rest)
-    return _Point(x, f, g, theta, omega)
+    return Point(x, f, g, theta, omega)
 
 
-def _hessians(point: _Point, m: int) -> tuple[Array, Array]:
+def _hessians(point: Point, m: int) -> tuple[Array, Array]:
     """Exact second derivatives, and the approximation that is always positive semidefinite."""
     n = len(point.x) - m
     rest, common = point.omega[:, :n], point.omega[:, n:]
@@ -192,23 +202,49 @@ def _hessians(point: _Point, m: int) -> tuple[Array, Array]:
     return exact, projection**2
 
 
-def _descend(cor: Array, m: int, x: Array, floor: Array, max_iterations: int) -> tuple[_Point, int, bool]:
-    """Newton steps with bounds: exact curvature where it is positive definite, else the approximation, damped."""
-    point = _evaluate(cor, m, x)
+def descend(
+    evaluate: Callable[[Array], Point],
+    hessians: Callable[[Point], tuple[Array, Array]],
+    x: Array,
+    floor: Array,
+    max_iterations: int,
+) -> tuple[Point, int, bool]:
+    """Newton steps with lower bounds: exact curvature where it is positive definite, else the approximation, damped.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Vector to ``Point``.
+    hessians : callable
+        ``Point`` to the exact second derivatives and an approximation that is positive semidefinite.
+    x, floor : array (p,)
+        Start and lower bounds.
+    max_iterations : int
+
+    Returns
+    -------
+    Point, number of steps, whether it converged
+    """
+    point = evaluate(x)
     for iteration in range(max_iterations):
         if point.slope(floor) < _TOLERANCE:
             return point, iteration, True
-        moved = _step(cor, m, point, floor)
+        moved = _step(evaluate, hessians, point, floor)
         if moved is None:  # no lower value to working precision
             return point, iteration, point.slope(floor) < 1e-6
         point = moved
     return point, max_iterations, point.slope(floor) < _TOLERANCE
 
 
-def _step(cor: Array, m: int, point: _Point, floor: Array) -> _Point | None:
+def _step(
+    evaluate: Callable[[Array], Point],
+    hessians: Callable[[Point], tuple[Array, Array]],
+    point: Point,
+    floor: Array,
+) -> Point | None:
     free = (point.x > floor) | (point.g < 0.0)
     g = point.g[free]
-    for hessian in _hessians(point, m):
+    for hessian in hessians(point):
         direction = _direction(hessian[np.ix_(free, free)], g)
         if direction is None:
             continue
@@ -216,7 +252,7 @@ def _step(cor: Array, m: int, point: _Point, floor: Array) -> _Point | None:
         for _ in range(30):
             x = point.x.copy()
             x[free] = np.maximum(x[free] - length * direction, floor[free])
-            trial = _evaluate(cor, m, x)
+            trial = evaluate(x)
             fall = float(point.g @ (point.x - x))
             if trial.f <= point.f - 1e-4 * fall and fall > _SLACK:
                 return trial
@@ -237,13 +273,16 @@ def _direction(hessian: Array, g: Array) -> Array | None:
     return out
 
 
-def _loadings(point: _Point, m: int) -> Array:
+def _loadings(point: Point, m: int) -> Array:
     """Loadings of the m largest eigenvalues, largest first, in the metric of correlations."""
     order = np.arange(len(point.x) - 1, len(point.x) - 1 - m, -1)
     size = np.sqrt(np.maximum(point.theta[order] - 1.0, 0.0))
-    loadings = np.exp(0.5 * point.x)[:, None] * point.omega[:, order] * size
-    sign = np.where(loadings.sum(axis=0) < 0.0, -1.0, 1.0)
-    out: Array = loadings * sign
+    return positive_sums(np.exp(0.5 * point.x)[:, None] * point.omega[:, order] * size)
+
+
+def positive_sums(loadings: Array) -> Array:
+    """Return loadings with columns turned so that each sums to a positive number."""
+    out: Array = loadings * np.where(loadings.sum(axis=0) < 0.0, -1.0, 1.0)
     return out
 
 
