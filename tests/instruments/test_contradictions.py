@@ -113,6 +113,12 @@ def test_ids_that_would_share_a_column() -> None:
     assert "'warm_n_valid' would collide with 'scale warm'" in only(made)
 
 
+def test_languages_and_grades_are_named_once() -> None:
+    """A list with an entry twice is a slip."""
+    assert only(tree(languages=["en", "en"])) == "languages: language 'en' is given 2 times: name each language once."
+    assert only(tree(grades=["4", "5", "4"])) == "grades: grade '4' is given 2 times: name each grade once."
+
+
 def test_item_names_an_unknown_response_scale_or_facet() -> None:
     """References inside the file must exist."""
     assert only(with_item(response_scale="agree5")) == (
@@ -414,6 +420,20 @@ def test_norms_for_another_metric() -> None:
     assert problems(normed(norm(mean=5), method="sum")) == []
     assert problems(normed(norm(mean=55), method="pomp")) == []
     assert problems(normed(lookup((1, 70), (2.5, 50), (4, 30)))) == []
+
+
+def test_norms_of_composites() -> None:
+    """The range of a composite is checked where its subscales are raw; normed subscales have no known range."""
+    made = composite(
+        scoring={"method": "weighted", "weights": {"warm": 1, "fair": -1}, "norms": "n"},
+    ) | {"norms": [norm(mean=4)]}
+    assert "hold the mean 4, but the score runs from -3 to 3" in only(made)
+    made["scales"][0]["scoring"] = {"norms": "m"}
+    made["norms"].append(norm(id="m"))
+    assert problems(made) == []
+    made = normed(norm(mean=99))
+    made["scales"][0]["items"] = ["q1", "q9"]
+    assert only(made) == "scales.warm: item 'q9' is not declared."
 
 
 def test_norms_and_scales_named_must_exist() -> None:

@@ -41,14 +41,11 @@ _BOUNDS = {
 }
 
 
-def validation_error(
-    model: type[BaseModel], data: Any, error: ValidationError, source: str | None = None
-) -> InstrumentValidationError:
+def validation_error(model: type[BaseModel], data: Any, error: ValidationError) -> InstrumentValidationError:
     """Return pydantic's error as ours: one sentence a problem, with ids instead of positions."""
-    if source is None:
-        given = data.get("id") if isinstance(data, Mapping) else None
-        kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
-        source = f"{kind} {seen(given)}" if isinstance(given, str) else kind
+    given = data.get("id") if isinstance(data, Mapping) else None
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+    source = f"{kind} {seen(given)}" if isinstance(given, str) else kind
     entries = error.errors(include_url=False)
     meant = _meant_fields(model, entries)
     taken = {(*loc[:-1], field) for loc, field in meant.items() if field is not None}

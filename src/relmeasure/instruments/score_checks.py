@@ -182,7 +182,8 @@ def _possible(scale: Scale, parts: Collection[Range | None], subscales: Mapping[
     method = scale.scoring.method
     if method == "pomp":
         return (0.0, 100.0)
-    if not parts or None in parts or (len(parts) > 1 and method != "weighted"):
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts) or (len(known) > 1 and method != "weighted"):
         return None
     if method == "weighted":
         ends = [
@@ -192,11 +193,9 @@ def _possible(scale: Scale, parts: Collection[Range | None], subscales: Mapping[
         ]
         constant = scale.scoring.constant
         return (constant + sum(low for low, _ in ends), constant + sum(high for _, high in ends))
-    (part,) = parts
-    if part is None:
-        return None
+    low, high = known[0]
     times = len(scale.items) if method == "sum" else 1
-    return (part[0] * times, part[1] * times)
+    return (low * times, high * times)
 
 
 def _scale_norms(
