@@ -125,7 +125,7 @@ def alpha(
     >>> answers = np.array([[4, 3, 4], [2, 2, 1], [3, 3, 3], [1, 2, 1], [4, 4, 3], [2, 1, 2]])
     >>> result = rm.alpha(answers)  # R: psych::alpha(x)
     >>> round(result.estimate, 4), round(result.lower, 4), round(result.upper, 4)
-    (0.9338, 0.7031, 0.9902)
+    (0.9126, 0.6299, 0.9868)
     """
     prepared = prepare(as_moments(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
     return finish(alpha_from_prepared(prepared, conf_level), prepared, "alpha")

@@ -64,7 +64,7 @@ def spearman_brown(
     >>> pairs = np.array([[1, 2], [2, 2], [3, 4], [4, 3], [5, 5], [2, 1]])
     >>> result = rm.spearman_brown(pairs)  # R: r <- cor(x)[1, 2]; 2 * r / (1 + r)
     >>> round(result.estimate, 4), round(result.lower, 4), round(result.upper, 4)
-    (0.9224, 0.3818, 0.9925)
+    (0.8983, 0.0224, 0.9894)
     """
     prepared = prepare(as_moments(data, missing=missing, weights=weights), conf_level=conf_level, n_obs=n_obs)
     return finish(spearman_brown_from_prepared(prepared, conf_level), prepared, "spearman_brown")

@@ -1,0 +1,324 @@
+"""Reliability of every scale of an instrument, as one tidy table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from relmeasure._version import __version__
+from relmeasure.classical.coefficient_alpha import alpha_from_prepared
+from relmeasure.classical.coefficient_omega import omega_from_prepared
+from relmeasure.classical.measurement_error import score_sd, sem_from
+from relmeasure.classical.preparation import Prepared, check_conf_level, prepare
+from relmeasure.classical.two_items import spearman_brown_from_prepared
+from relmeasure.exceptions import (
+    LevelWarning,
+    ListwiseDeletionWarning,
+    OptionError,
+    PairwiseDeletionWarning,
+    RelmeasureWarning,
+    TooFewObservationsError,
+    UnsupportedDataError,
+    shorten,
+)
+from relmeasure.instruments.definition import Instrument
+from relmeasure.responses.binding import UnknownCodes
+from relmeasure.responses.intake import scale_moments
+from relmeasure.results import Estimate, Note, Provenance, Result, Table, announce
+from relmeasure.samplestats.moments import MissingMethod, MomentSums
+
+__all__ = ["Coefficient", "ScaleReliability", "reliability"]
+
+Coefficient = Literal["alpha", "omega", "omega_observed", "spearman_brown"]
+"""Coefficients of the table; ``omega_observed`` is omega over the observed variance."""
+
+COLUMNS = (
+    "scale", "level", "coefficient", "estimate", "se", "lower", "upper", "conf_level", "n_obs", "n_rows", "n_items",
+    "sem", "rule", "method", "definition", "reason",
+)  # fmt: skip
+
+_ROW_LEVEL = {"student": "student", "parent": "student", "teacher": "teacher", "staff": "teacher", "observer": "class"}
+"""Level of one row of answers, by who gave them."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleReliability(Result):
+    """Reliability of the scales of an instrument.
+
+    Attributes
+    ----------
+    table : Table
+        One row a scale and coefficient: ``scale``, ``level`` (of the rows), ``coefficient``, ``estimate``, ``se``,
+        ``lower``, ``upper``, ``conf_level``, ``n_obs``, ``n_rows``, ``n_items``, ``sem`` (standard error of
+        measurement of the raw score, in the units of the scale's scoring rule), ``rule``, ``method``, ``definition``,
+        ``reason`` (why there is no estimate).
+    warnings : tuple of Note
+    provenance : Provenance or None
+    """
+
+    table: Table
+    warnings: tuple[Note, ...] = ()
+    provenance: Provenance | None = None
+
+    def _table(self) -> Table:
+        return self.table
+
+    def summary(self) -> str:
+        """Return the main columns, the reasons for missing estimates, and notes."""
+        names = ("scale", "coefficient", "estimate", "lower", "upper", "sem", "n_obs", "n_rows", "n_items")
+        lines = [Table({name: self.table[name] for name in names}).to_text()]
+        lines += [
+            f"{row['scale']}, {row['coefficient']}: not available ({row['reason']})"
+            for row in self.table.rows()
+            if row["reason"] is not None
+        ]
+        methods = dict.fromkeys(
+            f"{row['coefficient']}: {row['definition']}, {row['method']}"
+            for row in self.table.rows()
+            if row["reason"] is None
+        )
+        return "\n".join([*lines, *methods, *(note.summary() for note in self.warnings)])
+
+
+def reliability(
+    instrument: Instrument,
+    data: Any,
+    *,
+    coefficients: Sequence[Coefficient] | None = None,
+    conf_level: float = 0.95,
+    missing: MissingMethod = "listwise",
+    cluster: str | None = None,
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+) -> ScaleReliability:
+    """Report the reliability of every scale of an instrument: estimate, interval, N, the rule that made it, and SEM.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Its keys are applied to the data; nothing is taken from the data but the answers.
+    data : frame, array, responses, or mapping of scale to moments
+        Raw answers. Keyed moments of each scale (added up from parts of the data, say) are used as they are.
+    coefficients : sequence of {"alpha", "omega", "omega_observed", "spearman_brown"}, optional
+        For every scale. Default: alpha and omega; for two items spearman_brown; for one item a row with the reason.
+    conf_level : float
+        Level of the intervals.
+    missing : {"listwise", "pairwise"}
+        One rule for all coefficients of a scale: rows complete on its items, or for each pair the rows with both.
+    cluster : str, optional
+        Not supported yet; see Raises.
+    scales : sequence of str, optional
+        Default: all scales.
+    unknown : {"raise", "missing"}
+        What happens to codes that the instrument does not declare, as in ``bind``.
+
+    Returns
+    -------
+    ScaleReliability
+        A scale of subscales is treated as the sum of the items under it, which a note says; it has no ``sem``, since
+        its score weighs subscales. For ``pomp`` scores each item is taken on its declared range, 0 to 100.
+
+    Raises
+    ------
+    UnsupportedDataError
+        ``cluster=``: a class mean needs the reliability of class means, which alpha over students is not.
+    OptionError
+        An argument outside its allowed values, or a scale that the instrument does not have.
+    UnknownCodeError, ColumnNotFoundError
+        As in ``bind``.
+
+    Notes
+    -----
+    Warnings of all scales are issued together: rows dropped in one message with the count of each scale.
+    Rows that nobody answered, or too few, give a row of the table with the reason, not an error.
+
+    Examples
+    --------
+    >>> import relmeasure as rm
+    >>> instrument = rm.load_instrument("relationship-student")
+    >>> answers = rm.simulate(instrument, n_clusters=10, cluster_size=20, icc=0.2, rng=1)
+    >>> table = rm.reliability(instrument, answers, scales=["care"]).to_frame()
+    >>> table[["scale", "coefficient", "n_obs"]].values.tolist()  # R: psych::alpha(x), semTools::compRelSEM(fit)
+    [['care', 'alpha', 200], ['care', 'omega', 200]]
+    """
+    if cluster is not None:
+        raise UnsupportedDataError(
+            f"cluster='{cluster}': the reliability of class means is not part of this table. Alpha and omega over "
+            "students are not the reliability of a class mean, which depends on how many students a class has and how "
+            "much classes differ: see icc() (ICC2). Without cluster= the table is over persons.",
+            cluster=cluster,
+        )
+    check_conf_level(conf_level)
+    for name in coefficients or ():
+        if name not in get_args(Coefficient):
+            raise OptionError.from_value("coefficients", name, get_args(Coefficient))
+    moments = _moments(instrument, data, missing, scales, unknown)
+    rows: list[dict[str, Any]] = []
+    raised: list[tuple[str, RelmeasureWarning]] = []
+    notes: dict[tuple[str, str], Note] = {}
+    for scale, sums in moments.items():
+        found, prepared = _scale_rows(instrument, scale, sums, coefficients, conf_level)
+        rows += found
+        kept = prepared.raised if prepared is not None else []
+        raised += [(scale, w) for w in (*kept, *_level_warning(instrument, scale))]
+        for note in (*(prepared.remarks if prepared is not None else ()), *_leaf_note(instrument, scale)):
+            notes[(note.code, note.message)] = note
+    n_rows = max((m.n_rows for m in moments.values()), default=0)
+    n_obs = min((m.n_obs for m in moments.values()), default=0)
+    rule = f"{missing}, each scale by itself"
+    return ScaleReliability(
+        Table.from_rows(rows, COLUMNS),
+        warnings=(*notes.values(), *announce(_joined(raised))),
+        provenance=Provenance("reliability", __version__, n_rows, n_obs, rule, instrument=instrument.label),
+    )
+
+
+def _moments(
+    instrument: Instrument,
+    data: Any,
+    missing: MissingMethod,
+    scales: Sequence[str] | None,
+    unknown: UnknownCodes,
+) -> dict[str, MomentSums]:
+    """Moments of each scale, from data or as handed in."""
+    if not (isinstance(data, Mapping) and data and all(isinstance(m, MomentSums) for m in data.values())):
+        return scale_moments(instrument, data, scales, missing=missing, unknown=unknown)
+    wanted = list(data) if scales is None else list(scales)
+    for scale in wanted:
+        if scale not in data or scale not in instrument.scale_ids:
+            raise OptionError.from_value("scales", scale, [s for s in data if s in instrument.scale_ids])
+        items = instrument.scale_items(scale)
+        if data[scale].names != items:
+            raise UnsupportedDataError(
+                f"The moments of scale '{scale}' are of items {shorten(data[scale].names)}; it has {shorten(items)}.",
+                scale=scale,
+            )
+    return {scale: data[scale] for scale in wanted}
+
+
+# --------------------------------------------------------------------------- one scale
+def _scale_rows(
+    instrument: Instrument,
+    scale: str,
+    moments: MomentSums,
+    coefficients: Sequence[Coefficient] | None,
+    conf_level: float,
+) -> tuple[list[dict[str, Any]], Prepared | None]:
+    scored = _as_scored(instrument, scale, moments)
+    names = coefficients or _default(len(moments.names))
+    base = {
+        "scale": scale,
+        "level": _ROW_LEVEL[instrument.reporter],
+        "conf_level": conf_level,
+        "n_rows": moments.n_rows,
+        "n_items": moments.n_items,
+    }
+    try:
+        prepared = prepare(scored, conf_level=conf_level)
+    except TooFewObservationsError as error:
+        gap = {"estimate": math.nan, "n_obs": moments.n_obs, "rule": moments.rule, "reason": error.message}
+        return [base | gap | {"coefficient": name} for name in names], None
+    rows = []
+    for name in names:
+        estimate = _estimate(name, prepared, conf_level)
+        values = {column: getattr(estimate, column) for column in COLUMNS if hasattr(estimate, column)}
+        rows.append(values | base | {"coefficient": name, "sem": _sem(instrument, scale, prepared, estimate)})
+    return rows, prepared
+
+
+def _default(n_items: int) -> tuple[Coefficient, ...]:
+    if n_items == 1:
+        return ("alpha",)
+    return ("spearman_brown",) if n_items == 2 else ("alpha", "omega")
+
+
+def _estimate(name: Coefficient, prepared: Prepared, conf_level: float) -> Estimate:
+    if name == "alpha":
+        return alpha_from_prepared(prepared, conf_level)
+    if name == "spearman_brown":
+        if len(prepared.names) > 2:
+            return Estimate(
+                name=name,
+                estimate=math.nan,
+                conf_level=conf_level,
+                n_obs=prepared.moments.n_obs,
+                definition="spearman_brown.two_halves",
+                rule=prepared.rule,
+                reason=f"for two items; this scale has {len(prepared.names)}: see alpha and omega",
+            )
+        return spearman_brown_from_prepared(prepared, conf_level)
+    return omega_from_prepared(prepared, conf_level, "observed" if name == "omega_observed" else "implied")
+
+
+def _as_scored(instrument: Instrument, scale: str, moments: MomentSums) -> MomentSums:
+    """Moments in the units of the score: for ``pomp`` every item on its declared range, 0 to 100."""
+    if instrument.scale(scale).scoring.method != "pomp":
+        return moments
+    ends = [instrument.response_scale(item).score_range for item in moments.names]
+    low = np.array([end[0] for end in ends])[:, None]
+    unit = np.array([100.0 / (end[1] - end[0]) for end in ends])[:, None]
+    return replace(
+        moments,
+        center=np.where(moments.weight > 0, (moments.center - low) * unit, 0.0),
+        scatter=moments.scatter * unit * unit.T,
+        spread=moments.spread * unit**2,
+    )
+
+
+def _sem(instrument: Instrument, scale: str, prepared: Prepared, estimate: Estimate) -> float:
+    """Standard error of measurement of the raw score; NaN for a score of subscales."""
+    definition = instrument.scale(scale)
+    if definition.subscales:
+        return math.nan
+    return sem_from(score_sd(prepared, "sum" if definition.scoring.method == "sum" else "mean"), estimate.estimate)
+
+
+# --------------------------------------------------------------------------- what has to be said
+def _leaf_note(instrument: Instrument, scale: str) -> Iterator[Note]:
+    subscales = instrument.scale(scale).subscales
+    if subscales:
+        yield Note(
+            "leaf-items",
+            f"Scale '{scale}' has subscales ({shorten(subscales)}): its coefficients are those of the sum of the "
+            f"{len(instrument.scale_items(scale))} items under them. Of several dimensions, one factor is wrong.",
+        )
+
+
+def _level_warning(instrument: Instrument, scale: str) -> Iterator[RelmeasureWarning]:
+    row, levels = _ROW_LEVEL[instrument.reporter], instrument.scale(scale).levels
+    if row not in levels:
+        yield LevelWarning(
+            f"declared for level {shorten(levels)}, but these coefficients are over rows of level {row}: "
+            f"they are not the reliability of a {levels[0]} score.",
+            level=row,
+            levels=list(levels),
+        )
+
+
+def _joined(raised: Sequence[tuple[str, RelmeasureWarning]]) -> list[RelmeasureWarning]:
+    """One warning for the rows dropped over all scales; the others name their scale, each item list once."""
+    out: list[RelmeasureWarning] = []
+    dropped = [(s, w) for s, w in raised if isinstance(w, ListwiseDeletionWarning)]
+    if dropped:
+        told = shorten((f"{s} {w.details['n_dropped']} of {w.details['n_rows']}" for s, w in dropped), 20)
+        counts = {s: w.details["n_dropped"] for s, w in dropped}
+        out.append(
+            ListwiseDeletionWarning(f"Rows with a missing answer were dropped, by scale: {told}.", n_dropped=counts)
+        )
+    uneven = [(s, w) for s, w in raised if isinstance(w, PairwiseDeletionWarning)]
+    if uneven:
+        told = shorten((f"{s} {w.details['n_min']} to {w.details['n_max']}" for s, w in uneven), 20)
+        text = f"Pairs of items rest on different rows, and intervals use the smallest number, by scale: {told}."
+        out.append(PairwiseDeletionWarning(text, n_min={s: w.details["n_min"] for s, w in uneven}))
+    seen: set[tuple[str, type, str]] = set()
+    for scale, warning in raised:
+        key = (scale, type(warning), str(warning.details.get("items", warning.message)))
+        if key not in seen and not isinstance(warning, (ListwiseDeletionWarning, PairwiseDeletionWarning)):
+            seen.add(key)
+            details = dict(warning.details) | {"scale": scale}
+            out.append(type(warning)(f"Scale '{scale}': {warning.message}", **details))
+    return out
