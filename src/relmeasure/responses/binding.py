@@ -192,9 +192,11 @@ def bound(
     """Bind as ``bind`` does, and return the warnings instead of issuing them."""
     if unknown not in get_args(UnknownCodes):
         raise OptionError.from_value("unknown", unknown, get_args(UnknownCodes))
-    wanted = _scales(instrument, scales)
     if isinstance(data, KeyedResponses):
         raise already_keyed("bind()")
+    if scales is None and isinstance(data, Responses):
+        scales = data.scales
+    wanted = _scales(instrument, scales)
     if isinstance(data, Responses):
         return _rebound(instrument, data, wanted), []
     if isinstance(data, np.ndarray):
