@@ -300,7 +300,7 @@ def _level_warning(instrument: Instrument, scale: str) -> Iterator[RelmeasureWar
 
 
 def _joined(raised: Sequence[tuple[str, RelmeasureWarning]]) -> list[RelmeasureWarning]:
-    """One warning for the rows dropped over all scales; the others name their scale, each item list once."""
+    """One warning for the rows dropped over all scales; the others name their scales."""
     out: list[RelmeasureWarning] = []
     dropped = [(s, w) for s, w in raised if isinstance(w, ListwiseDeletionWarning)]
     if dropped:
@@ -314,11 +314,24 @@ def _joined(raised: Sequence[tuple[str, RelmeasureWarning]]) -> list[RelmeasureW
         told = shorten((f"{s} {w.details['n_min']} to {w.details['n_max']}" for s, w in uneven), 20)
         text = f"Pairs of items rest on different rows, and intervals use the smallest number, by scale: {told}."
         out.append(PairwiseDeletionWarning(text, n_min={s: w.details["n_min"] for s, w in uneven}))
-    seen: set[tuple[str, type, str]] = set()
+    return out + _by_message([(s, w) for s, w in raised if not isinstance(w, _ROWS)])
+
+
+_ROWS = (ListwiseDeletionWarning, PairwiseDeletionWarning)
+
+
+def _by_message(raised: Sequence[tuple[str, RelmeasureWarning]]) -> list[RelmeasureWarning]:
+    """The same sentence about several scales is said once; of two about the same items of a scale the first is kept."""
+    said: dict[tuple[type[RelmeasureWarning], str], tuple[list[str], RelmeasureWarning]] = {}
+    known: set[tuple[str, type[RelmeasureWarning], str]] = set()
     for scale, warning in raised:
-        key = (scale, type(warning), str(warning.details.get("items", warning.message)))
-        if key not in seen and not isinstance(warning, (ListwiseDeletionWarning, PairwiseDeletionWarning)):
-            seen.add(key)
-            details = dict(warning.details) | {"scale": scale}
-            out.append(type(warning)(f"Scale '{scale}': {warning.message}", **details))
+        about = (scale, type(warning), str(warning.details.get("items", warning.message)))
+        if about not in known:
+            known.add(about)
+            said.setdefault((type(warning), warning.message), ([], warning))[0].append(scale)
+    out = []
+    for (kind, message), (scales, warning) in said.items():
+        word = "Scale" if len(scales) == 1 else "Scales"
+        details = dict(warning.details) | {"scales": scales}
+        out.append(kind(f"{word} {shorten(map(repr, scales), 20)}: {message}", **details))
     return out
