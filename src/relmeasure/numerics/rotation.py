@@ -21,7 +21,7 @@ from relmeasure.numerics.gradient_projection import Solutions, curvature, gradie
 from relmeasure.numerics.normal import Array
 from relmeasure.results import FloatArray, IntArray, Result, Table, frozen_array
 
-__all__ = ["Rotation", "canonical_order", "kaiser_weights", "rotate"]
+__all__ = ["Rotation", "canonical_order", "kaiser_weights", "promax_matrix", "rotate"]
 
 
 # --------------------------------------------------------------------------- the result
@@ -208,7 +208,7 @@ def rotate(
     M = _clean(found.rotation[best], oblique=oblique)
     bends = curvature(A * weight, criterion, M, oblique=oblique)
     if rotation == "promax":
-        M = M @ _promax((A * weight if given["metric"] == "normalized" else A) @ M, given["power"])
+        M = M @ promax_matrix((A * weight if given["metric"] == "normalized" else A) @ M, given["power"])
     optima, counts = _distinct(found)
     return _finished(
         A,
@@ -330,11 +330,13 @@ def _clean(M: Array, *, oblique: bool) -> Array:
     return np.asarray(u @ vt)
 
 
-def _promax(L: Array, power: float) -> Array:
-    """Return the matrix that takes varimax loadings to promax, with factors of unit variance."""
+def promax_matrix(L: Array, power: float) -> Array:
+    """Return the matrices (..., m, m) that take varimax loadings (..., p, m) to promax, factors of unit variance."""
     target = np.sign(L) * np.abs(L) ** power
-    U = np.linalg.lstsq(L, target, rcond=None)[0]
-    return np.asarray(U * np.sqrt(np.diag(np.linalg.inv(U.T @ U))))
+    LT = L.swapaxes(-1, -2)
+    U = np.linalg.solve(LT @ L, LT @ target)
+    size = np.einsum("...jj->...j", np.linalg.inv(U.swapaxes(-1, -2) @ U))
+    return np.asarray(U * np.sqrt(size)[..., None, :])
 
 
 def _finished(
