@@ -15,17 +15,29 @@ from typing import TYPE_CHECKING
 from relmeasure._version import __version__
 
 if TYPE_CHECKING:
-    from relmeasure.classical import alpha, guttman, omega, spearman_brown, split_half
+    from relmeasure.classical import (
+        alpha,
+        guttman,
+        item_analysis,
+        omega,
+        reliability,
+        spearman_brown,
+        split_half,
+        standard_error_of_measurement,
+    )
     from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
     from relmeasure.factor.adequacy import bartlett, kmo
     from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
     from relmeasure.multilevel import icc
-    from relmeasure.responses import bind, moments
+    from relmeasure.responses.binding import bind
+    from relmeasure.responses.intake import moments
     from relmeasure.results import Estimate
     from relmeasure.samplestats.moments import MomentSums
     from relmeasure.scoring import score
     from relmeasure.simulation import simulate
+    from relmeasure.studies.classrooms import classroom_scores
+    from relmeasure.studies.screening import check
 
 __all__ = [
     "Estimate",
@@ -37,31 +49,48 @@ __all__ = [
     "alpha",
     "bartlett",
     "bind",
+    "check",
+    "classroom_scores",
     "guttman",
     "icc",
+    "item_analysis",
     "kmo",
     "list_instruments",
     "load_instrument",
     "moments",
     "omega",
+    "reliability",
     "score",
     "simulate",
     "spearman_brown",
     "split_half",
+    "standard_error_of_measurement",
 ]
 
 _HOMES = {
-    "relmeasure.classical": ("alpha", "guttman", "omega", "spearman_brown", "split_half"),
+    "relmeasure.classical": (
+        "alpha",
+        "guttman",
+        "item_analysis",
+        "omega",
+        "reliability",
+        "spearman_brown",
+        "split_half",
+        "standard_error_of_measurement",
+    ),
     "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
     "relmeasure.factor.adequacy": ("bartlett", "kmo"),
     "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
     "relmeasure.multilevel": ("icc",),
-    "relmeasure.responses": ("bind", "moments"),
+    "relmeasure.responses.binding": ("bind",),
+    "relmeasure.responses.intake": ("moments",),
     "relmeasure.results": ("Estimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
     "relmeasure.scoring": ("score",),
     "relmeasure.simulation": ("simulate",),
+    "relmeasure.studies.classrooms": ("classroom_scores",),
+    "relmeasure.studies.screening": ("check",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
