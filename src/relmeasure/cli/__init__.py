@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ from relmeasure.cli.tables import Engine, read_table, write_table, write_text
 from relmeasure.exceptions import OptionError, RelmeasureError, RelmeasureWarning
 from relmeasure.instruments import json_schema, list_instruments, load_instrument
 from relmeasure.results import Result, Table
+from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.scoring import score as compute_scores
 from relmeasure.studies.screening import check as run_check
 
@@ -42,7 +43,9 @@ InstrumentArg = Annotated[
 ]
 DataArg = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or Arrow file of stored codes, one row a person.")]
 EngineOpt = Annotated[Engine, typer.Option(help="Library that does the work.")]
-UnknownOpt = Annotated[str, typer.Option(help="Unknown codes: 'raise' an error, or 'missing' (recorded).")]
+UnknownOpt = Annotated[
+    Literal["raise", "missing"], typer.Option(help="Unknown codes: an error, or missing (recorded).")
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OutOpt = Annotated[Path | None, typer.Option("--out", "-o", help="Write the table to this file.")]
 ScalesOpt = Annotated[list[str] | None, typer.Option("--scale", "-s", help="Only this scale; may be repeated.")]
@@ -51,9 +54,7 @@ ScalesOpt = Annotated[list[str] | None, typer.Option("--scale", "-s", help="Only
 def main() -> None:
     """Run the command line; every error that is ours is one line on standard error and exit code 2."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(app(standalone_mode=False))  # typer.Exit(code) comes back as the code
     except (typer.Abort, KeyboardInterrupt):
         errors.print("interrupted")
         sys.exit(130)
@@ -133,8 +134,8 @@ def check(
 ) -> None:
     """Say whether the scores can be used: codes, keys, missing answers, floor and ceiling, one dimension or more."""
     loaded = load_instrument(instrument)
-    with _working("checking"), _told(as_json):
-        result = run_check(loaded, read_table(data, engine), unknown=_unknown(unknown), scales=scales)
+    with _working("checking"), _told(quiet=True):
+        result = run_check(loaded, read_table(data, engine), unknown=unknown, scales=scales)
     _show_result(result, as_json)
     if result.status.level == "failed" or (strict and result.status.level == "caution"):
         raise typer.Exit(1)
@@ -153,9 +154,9 @@ def score(
 ) -> None:
     """Append score, number of valid answers and reason of a missing score for every scale."""
     loaded = load_instrument(instrument)
-    with _working("scoring"), _told(as_json):
+    with _working("scoring"), _told():
         frame = read_table(data, engine)
-        scored = compute_scores(loaded, frame, prefix=prefix, scales=scales, unknown=_unknown(unknown))
+        scored = compute_scores(loaded, frame, prefix=prefix, scales=scales, unknown=unknown)
         write_table(scored, out)
     names = [f"{prefix}{scale}" for scale in (scales or loaded.scale_ids)]
     if as_json:
@@ -170,17 +171,15 @@ def reliability(
     data: DataArg,
     engine: EngineOpt = "pandas",
     unknown: UnknownOpt = "raise",
-    missing: Annotated[str, typer.Option(help="'listwise' or 'pairwise'.")] = "listwise",
+    missing: Annotated[MissingMethod, typer.Option(help="Rows with a missing answer.")] = "listwise",
     scales: ScalesOpt = None,
     out: OutOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Report the reliability of every scale, with interval, N and the rule that made the N."""
     loaded = load_instrument(instrument)
-    with _working("estimating reliability"), _told(as_json):
-        result = compute_reliability(
-            loaded, read_table(data, engine), scales=scales, missing=missing, unknown=_unknown(unknown)
-        )
+    with _working("estimating reliability"), _told(quiet=True):
+        result = compute_reliability(loaded, read_table(data, engine), scales=scales, missing=missing, unknown=unknown)
     if out is not None:
         write_table(result.to_frame(), out)
     _show_result(result, as_json)
@@ -199,12 +198,6 @@ def demo(
 
 
 # --------------------------------------------------------------------------- helpers
-def _unknown(value: str) -> Any:
-    if value not in {"raise", "missing"}:
-        raise OptionError.from_value("--unknown", value, ("raise", "missing"))
-    return value
-
-
 def _show_result(result: Result, as_json: bool) -> None:
     if as_json:
         _print_json(result.to_dict())
@@ -234,7 +227,7 @@ def _working(what: str) -> Iterator[None]:
 
 @contextmanager
 def _told(quiet: bool = False) -> Iterator[None]:
-    """Print our own warnings as one line each on standard error; with ``quiet`` they stay in the results."""
+    """Print our own warnings as one line each on standard error; with ``quiet`` the result printed says them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RelmeasureWarning)
         yield

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "errors", "print_instrument", "print_table"]
 
+_PIPE_WIDTH = 160
+"""Columns of output that goes to a file or a pipe: wide enough that no id is folded."""
+
 console = Console()
 errors = Console(stderr=True)
+if not console.is_terminal:
+    console = Console(width=_PIPE_WIDTH)
 
 
 def print_table(table: Table, *, title: str | None = None, columns: Mapping[str, str] | None = None) -> None:
@@ -26,7 +31,7 @@ def print_table(table: Table, *, title: str | None = None, columns: Mapping[str,
     grid = RichTable(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name, heading in headings.items():
         numeric = all(v is None or isinstance(v, (int, float)) for v in table[name])
-        grid.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        grid.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for row in table.rows():
         grid.add_row(*(escape(cell(row[name])) for name in headings))
     console.print(grid)

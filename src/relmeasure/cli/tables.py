@@ -6,11 +6,10 @@ instrument, not by a guess. Files are written whole or not at all.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
+from uuid import uuid4
 
 from relmeasure.exceptions import MissingExtraError, OptionError, UnsupportedDataError, did_you_mean
 
@@ -36,9 +35,10 @@ def read_table(path: Path, engine: Engine = "pandas") -> Any:
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UnsupportedDataError(f"There is no file {path}.{did_you_mean(path.name, near)}", path=str(path))
     reader = {"pandas": _read_pandas, "polars": _read_polars, "duckdb": _read_duckdb}[engine]
+    unreadable: tuple[type[Exception], ...] = (OSError, ValueError, *_engine_errors(engine))
     try:
         return reader(path, suffix)
-    except (OSError, UnicodeDecodeError, ValueError, *_engine_errors(engine)) as error:
+    except unreadable as error:
         if isinstance(error, MissingExtraError):
             raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -152,8 +152,7 @@ def _replace(path: Path, write: Callable[[str], object]) -> None:
     """Write to a temporary neighbour, then move it into place: a reader never sees half a file."""
     if not path.parent.is_dir():
         raise UnsupportedDataError(f"The folder {path.parent} does not exist: create it first.", path=str(path))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
+    temporary = str(path.with_name(f".{path.stem}-{uuid4().hex}{path.suffix}"))
     try:
         write(temporary)
         Path(temporary).replace(path)
