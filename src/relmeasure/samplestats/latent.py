@@ -287,20 +287,7 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
 
 def warnings_of(result: PolychoricResult) -> Iterator[RelmeasureWarning]:
     """Make the warnings that belong to a result."""
-    used, seen, pair_rows = result.n_used, result.n_rows, result.n_pair
-    if result.missing == "listwise" and used < seen:
-        yield ListwiseDeletionWarning(
-            f"{seen - used} of {seen} rows with a missing answer were dropped; {used} remain.",
-            n_dropped=seen - used,
-            n_rows=seen,
-        )
-    elif result.missing == "pairwise" and pair_rows.min() < pair_rows.max():
-        yield PairwiseDeletionWarning(
-            f"Pairs of items rest on {pair_rows.min()} to {pair_rows.max()} of {seen} rows, "
-            "and thresholds on each item's own rows.",
-            n_min=int(pair_rows.min()),
-            n_max=int(pair_rows.max()),
-        )
+    yield from _deletion(result)
     no_variance = ~(result.variance > 0)
     constant = [
         name
@@ -332,3 +319,26 @@ def warnings_of(result: PolychoricResult) -> Iterator[RelmeasureWarning]:
         yield NotPositiveDefiniteWarning(
             _definiteness(result), min_eigenvalue=result.min_eigenvalue, largest_change=result.smoothed_by
         )
+
+
+def _deletion(result: PolychoricResult) -> Iterator[RelmeasureWarning]:
+    used, seen, pair_rows = result.n_used, result.n_rows, result.n_pair
+    if result.missing == "listwise" and used < seen:
+        yield ListwiseDeletionWarning(
+            f"{seen - used} of {seen} rows with a missing answer were dropped; {used} remain.",
+            n_dropped=seen - used,
+            n_rows=seen,
+        )
+    elif result.missing == "pairwise" and pair_rows.min() < pair_rows.max():
+        yield PairwiseDeletionWarning(
+            f"Pairs of items rest on {pair_rows.min()} to {pair_rows.max()} of {seen} rows, "
+            "and thresholds on each item's own rows.",
+            n_min=int(pair_rows.min()),
+            n_max=int(pair_rows.max()),
+        )
+
+
+def named_pairs(names: tuple[str, ...], which: np.ndarray) -> tuple[tuple[str, str], ...]:
+    """Return the names of the pairs that a logical array (m,) marks."""
+    first, second = item_pairs(len(names))
+    return tuple((names[first[m]], names[second[m]]) for m in np.flatnonzero(which))

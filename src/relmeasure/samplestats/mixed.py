@@ -20,7 +20,7 @@ from relmeasure.samplestats.contingency import (
     finite_values,
     item_pairs,
 )
-from relmeasure.samplestats.latent import PolychoricResult, definite, square, status_of, warnings_of
+from relmeasure.samplestats.latent import PolychoricResult, definite, named_pairs, square, status_of, warnings_of
 from relmeasure.samplestats.moments import MissingMethod, _checked
 from relmeasure.samplestats.polychoric import CorrectedTables, OrderedPairs, ordered_pairs
 from relmeasure.samplestats.polyserial import Continuous, continuous_margin, polyserial, polyserial_influence
@@ -256,32 +256,20 @@ def _influences(data: _Data, fit: _Fit) -> Iterator[tuple[str, float, Array, flo
 
 def _result(data: _Data, fit: _Fit, *, smooth: bool, keep_acov: bool) -> PolychoricResult:
     """Assemble the result; rows seen, the rule and the options are filled in by the caller."""
-    p = len(data.names)
-    labels, estimates, variances, of_rho, kept = [], [], [], [], []
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for label, value, row, rho_variance in _influences(data, fit):
-            weighted = row * data.w
-            labels.append(label)
-            estimates.append(value)
-            variances.append(float(weighted @ weighted))
-            of_rho.append(rho_variance)
-            if keep_acov:
-                kept.append(weighted)
-    first, second = item_pairs(p)
-    pairs = [(data.names[i], data.names[j]) for i, j in zip(first, second, strict=True)]
+    p, m = len(data.names), len(fit.rho)
+    labels, estimates, variances, of_rho, acov = _collected(data, fit, keep_acov=keep_acov)
     correlation, smallest, moved = definite(square(fit.rho, p), smooth=smooth)
-    items = {data.names[i]: (fit.ordered.items[k], k) for i, k in data.position.items()}
+    items = {data.names[i]: fit.ordered.items[k] for i, k in data.position.items()}
     se = dict(zip(labels, np.sqrt(variances), strict=True))
-    stacked = np.array(kept)
     result = PolychoricResult(
         names=data.names,
         kinds=tuple("continuous" if i in data.margins else "ordered" for i in range(p)),
         correlation=correlation,
-        se=square(np.sqrt(of_rho[len(of_rho) - len(first) :]), p, diagonal=0.0),
-        thresholds={name: item.cuts for name, (item, _) in items.items()},
-        threshold_numbers={name: item.numbers for name, (item, _) in items.items()},
+        se=square(np.sqrt(of_rho[-m:]), p, diagonal=0.0),
+        thresholds={name: item.cuts for name, item in items.items()},
+        threshold_numbers={name: item.numbers for name, item in items.items()},
         threshold_se={
-            name: np.array([se[f"{name}|t{number}"] for number in item.numbers]) for name, (item, _) in items.items()
+            name: np.array([se[f"{name}|t{number}"] for number in item.numbers]) for name, item in items.items()
         },
         location=np.array([data.margins[i].mean if i in data.margins else 0.0 for i in range(p)]),
         variance=data.variance,
@@ -293,16 +281,33 @@ def _result(data: _Data, fit: _Fit, *, smooth: bool, keep_acov: bool) -> Polycho
         rule="",
         min_eigenvalue=smallest,
         smoothed_by=moved,
-        at_bound=tuple(pairs[m] for m in np.flatnonzero(fit.at_bound)),
-        not_converged=tuple(pairs[m] for m in np.flatnonzero(~fit.converged)),
+        at_bound=named_pairs(data.names, fit.at_bound),
+        not_converged=named_pairs(data.names, ~fit.converged),
         n_corrected=fit.ordered.n_corrected,
-        parameters=tuple(labels),
-        estimates=np.array(estimates),
-        estimate_variances=np.array(variances),
-        acov=stacked @ stacked.T if keep_acov else None,
+        parameters=labels,
+        estimates=estimates,
+        estimate_variances=variances,
+        acov=acov,
         tables=data.tables if len(data.position) == p else None,
     )
     return dataclasses.replace(result, status=status_of(result))
+
+
+def _collected(data: _Data, fit: _Fit, *, keep_acov: bool) -> tuple[tuple[str, ...], Array, Array, Array, Array | None]:
+    """Return names, values and variances of all estimates, variances of correlations, and the covariance if wanted."""
+    labels, estimates, variances, of_rho, kept = [], [], [], [], []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for label, value, row, rho_variance in _influences(data, fit):
+            weighted = row * data.w
+            labels.append(label)
+            estimates.append(value)
+            variances.append(float(weighted @ weighted))
+            of_rho.append(rho_variance)
+            if keep_acov:
+                kept.append(weighted)
+    stacked = np.array(kept)
+    acov = stacked @ stacked.T if keep_acov else None
+    return tuple(labels), np.array(estimates), np.array(variances), np.array(of_rho), acov
 
 
 def _pair_rows(data: _Data) -> IntArray:

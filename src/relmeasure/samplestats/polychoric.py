@@ -31,7 +31,7 @@ from relmeasure.samplestats.acov import (
     threshold_influence,
 )
 from relmeasure.samplestats.contingency import ContingencyTables, category_numbers, contingency_tables, item_pairs
-from relmeasure.samplestats.latent import PolychoricResult, definite, square, status_of, warnings_of
+from relmeasure.samplestats.latent import PolychoricResult, definite, named_pairs, square, status_of, warnings_of
 from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.samplestats.twostep import Margin, Stack, margins, solve_stack, stacks
 
@@ -243,19 +243,17 @@ def _estimated(
     if tables.n_used == 0:
         raise TooFewObservationsError(f"No usable rows among {tables.n_rows} ({tables.missing}).", n_rows=tables.n_rows)
     p, names = tables.n_items, tables.names
-    first, second = item_pairs(p)
     fit = ordered_pairs(tables, correct, correct_tables, information)
-    items = fit.items
     tau_variances, variances = influence_variances(fit.influence, tables)
     correlation, smallest, moved = definite(square(fit.rho, p), smooth=smooth)
-    pairs = [(names[i], names[j]) for i, j in zip(first, second, strict=True)]
-    numbers = {name: item.numbers for name, item in zip(names, items, strict=True)}
+    numbers = {name: item.numbers for name, item in zip(names, fit.items, strict=True)}
+    pairs = named_pairs(names, np.ones(len(fit.rho)))
     result = PolychoricResult(
         names=names,
         kinds=("ordered",) * p,
         correlation=correlation,
         se=square(np.sqrt(variances), p, diagonal=0.0),
-        thresholds={name: item.cuts for name, item in zip(names, items, strict=True)},
+        thresholds={name: item.cuts for name, item in zip(names, fit.items, strict=True)},
         threshold_numbers=numbers,
         threshold_se={name: np.sqrt(v) for name, v in zip(names, tau_variances, strict=True)},
         location=np.zeros(p),
@@ -268,14 +266,14 @@ def _estimated(
         rule=tables.rule,
         min_eigenvalue=smallest,
         smoothed_by=moved,
-        at_bound=tuple(pairs[m] for m in np.flatnonzero(fit.at_bound)),
-        not_converged=tuple(pairs[m] for m in np.flatnonzero(~fit.converged)),
+        at_bound=named_pairs(names, fit.at_bound),
+        not_converged=named_pairs(names, ~fit.converged),
         correct=correct,
         correct_tables=correct_tables,
         information=information,
         n_corrected=fit.n_corrected,
-        parameters=(*(f"{name}|t{k}" for name in names for k in numbers[name]), *(f"{a}~~{b}" for a, b in pairs)),
-        estimates=np.concatenate([*(item.cuts for item in items), fit.rho]),
+        parameters=(*(f"{name}|t{k}" for name in names for k in numbers[name]), *map("~~".join, pairs)),
+        estimates=np.concatenate([*(item.cuts for item in fit.items), fit.rho]),
         estimate_variances=np.concatenate([*tau_variances, variances]),
         tables=tables,
     )
