@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from relmeasure.classical.item_statistics import ITEM_COLUMNS, item_columns, pair_correlations
+from relmeasure.classical.item_statistics import ITEM_COLUMNS, item_columns, median_correlation
 from relmeasure.classical.preparation import Prepared, finish, prepare, warn_direction
 from relmeasure.exceptions import FewItemsWarning, NegativeReliabilityWarning, shorten
 from relmeasure.numerics.coefficients import (
@@ -185,7 +183,7 @@ def _beside(prepared: Prepared) -> dict[str, Any]:
     return {
         "standardized": float(prophecy(average, k)),
         "average_r": average,
-        "median_r": float(np.median(pair_correlations(cor))),
+        "median_r": median_correlation(cor),
         "lambda6": math.nan if inverse is None else 1.0 - float(residual_variances(inverse).sum() / cor.sum()),
         "signal_to_noise": k * average / (1.0 - average) if average != 1.0 else math.inf,
     }

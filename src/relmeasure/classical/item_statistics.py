@@ -6,6 +6,7 @@ inverse ``P`` of the correlations without item j has the diagonal ``P_ii - P_ij^
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from relmeasure.numerics.coefficients import alpha_from_sums, alpha_variance_fro
 if TYPE_CHECKING:
     from relmeasure.samplestats.moments import MomentSums
 
-__all__ = ["ITEM_COLUMNS", "item_columns", "pair_correlations"]
+__all__ = ["ITEM_COLUMNS", "item_columns", "median_correlation"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Indices = np.ndarray[Any, np.dtype[np.intp]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 ITEM_COLUMNS = (
     "item", "n", "mean", "sd", "item_total_r", "item_total_r_std", "item_total_r_corrected", "item_rest_r",
@@ -28,6 +31,9 @@ ITEM_COLUMNS = (
 
 _CHUNK = 1 << 22
 """Correlations held at once while medians over dropped items are taken."""
+
+_CACHED = 1 << 14
+"""Size of a mask that is kept for the next call."""
 
 
 def item_columns(
@@ -112,26 +118,47 @@ def _dropped(cov: Array, cor: Array, inverse: Array | None, n_obs: float) -> dic
     return dict(zip(names, values, strict=True))
 
 
-def pair_correlations(cor: Array) -> Array:
-    """Return the correlations below the diagonal, array (p (p - 1) / 2,)."""
-    rows, cols = np.tril_indices(len(cor), -1)
-    out: Array = cor[rows, cols]
+def median_correlation(cor: Array) -> float:
+    """Median of the correlations below the diagonal; NaN if any is."""
+    rows, cols, _ = _pairs(len(cor))
+    return float(_median(cor[rows, cols][None, :])[0])
+
+
+@lru_cache(maxsize=16)
+def _pairs(p: int) -> tuple[Indices, Indices, Mask | None]:
+    """Rows and columns of the pairs of p items, and which are left without each item (None if that is large)."""
+    rows, cols = np.tril_indices(p, -1)
+    return rows, cols, _left(rows, cols, np.arange(p)) if p * len(rows) <= _CACHED else None
+
+
+def _left(rows: Indices, cols: Indices, items: Indices) -> Mask:
+    out: Mask = (rows != items[:, None]) & (cols != items[:, None])
     return out
 
 
 def _pairs_left(cor: Array) -> tuple[Array, Array]:
     """Median and variance of the correlations that are left when each item is dropped, arrays (p,)."""
     p = len(cor)
-    rows, cols = np.tril_indices(p, -1)
+    rows, cols, cached = _pairs(p)
     values = cor[rows, cols]
     n_left = (p - 1) * (p - 2) // 2
     median, spread = np.empty(p), np.full(p, np.nan)
-    step = max(1, _CHUNK // len(values))
+    step = p if cached is not None else max(1, _CHUNK // len(values))
     for start in range(0, p, step):
-        items = np.arange(start, min(start + step, p))[:, None]
-        kept = (rows != items) & (cols != items)
+        items = np.arange(start, min(start + step, p))
+        kept = cached if cached is not None else _left(rows, cols, items)
         left = np.broadcast_to(values, kept.shape)[kept].reshape(len(items), n_left)
-        median[start : start + step] = np.median(left, axis=1)
+        median[items] = _median(left)
         if n_left > 1:
-            spread[start : start + step] = left.var(axis=1, ddof=1)
+            deviations = left - left.sum(axis=1, keepdims=True) / n_left
+            spread[items] = (deviations * deviations).sum(axis=1) / (n_left - 1)
     return median, spread
+
+
+def _median(rows: Array) -> Array:
+    """Median of each row; NaN where the row holds one (it sorts to the end)."""
+    ordered = np.sort(rows, axis=1)
+    n = ordered.shape[1]
+    middle = (ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2.0
+    out: Array = np.where(np.isnan(ordered[:, -1]), np.nan, middle)
+    return out

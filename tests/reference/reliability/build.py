@@ -74,7 +74,8 @@ def expected(stored: dict[str, Any], tight: dict[str, Any]) -> dict[str, Any]:
     out = {name: source[name] for name in names if name in source}
     out["n"], out["n_complete"] = source["n"], source["n_complete"]
     out["guttman"] = {k: v for k, v in source["guttman"].items() if k in {f"lambda.{i}" for i in range(1, 7)}}
-    out["splitHalf"] = {k: source["splitHalf"][k] for k in ("maxrb", "minrb", "meanr", "av.r")}
+    if "splitHalf" in source:
+        out["splitHalf"] = {k: source["splitHalf"][k] for k in ("maxrb", "minrb", "meanr", "av.r")}
     out["cfa_omega_tight"] = tight["cfa_omega_tight"]
     if "cfa_omega_ML" in stored:
         block = stored["cfa_omega_ML"]

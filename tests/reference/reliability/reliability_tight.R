@@ -21,9 +21,10 @@ sets <- list(bfi_A = bfi(paste0("A", 1:5), c(-1,1,1,1,1)), bfi_C = bfi(paste0("C
   pisa_studrel = rd("pisa2012_deu")[, paste0("STUDREL_", 1:5)], burnout_TE = rd("teachers_burnout")[, paste0("TE", 1:5)])
 res <- lapply(names(sets), function(nm) { x <- sets[[nm]]; x <- x[rowSums(!is.na(x)) > 0, ]; xc <- x[complete.cases(x), ]
   out <- list(n = nrow(x), n_complete = nrow(xc), cfa_omega_tight = OMEGA(xc))
-  if (nm %in% c("pisa_studrel", "burnout_TE")) { g <- suppressMessages(suppressWarnings(psych::guttman(xc))); s <- psych::splitHalf(xc)
-    out <- c(out, list(alpha_pairwise = ALPHA(x), alpha_complete = ALPHA(xc), alpha_sum_scores = ALPHA(xc, cumulative = TRUE),
-      guttman = lapply(g[c("lambda.1","lambda.2","lambda.3","lambda.4","lambda.5","lambda.6")], as.numeric), splitHalf = lapply(s[c("maxrb","minrb","meanr","av.r")], as.numeric))) }
+  if (nm %in% c("pisa_studrel", "burnout_TE")) { g <- suppressMessages(suppressWarnings(psych::guttman(xc)))
+    # not taken from psych 2.2.9: split-halves and lambda.4 (5 of the 10 splits of 5 items), pairwise correlations (cov2cor of the covariances)
+    out <- c(out, list(alpha_complete = ALPHA(xc), alpha_sum_scores = ALPHA(xc, cumulative = TRUE),
+      guttman = lapply(g[c("lambda.1","lambda.2","lambda.3","lambda.5","lambda.6")], as.numeric))) }
   out })
 names(res) <- names(sets)
 res <- c(list(meta = list(R = R.version.string, packages = sapply(c("psych","lavaan","semTools"), function(p) as.character(packageVersion(p)), simplify = FALSE), script = "reliability_tight.R")), res)
