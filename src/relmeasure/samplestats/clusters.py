@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import DataError, IncompatibleStatisticsError, TooFewObservationsError
+from relmeasure.exceptions import (
+    DataError,
+    IncompatibleStatisticsError,
+    NonNumericError,
+    TooFewObservationsError,
+)
 from relmeasure.results import FloatArray, IntArray, Note, Result, Table, frozen_array
 
 __all__ = ["ClusterSums", "cluster_sums", "coded_labels", "has_label"]
@@ -158,8 +163,8 @@ def cluster_sums(values: Any, clusters: Any, names: Sequence[str]) -> ClusterSum
 
     Raises
     ------
-    DataError
-        Shapes do not agree.
+    DataError, NonNumericError
+        Shapes do not agree; values are infinite.
     TooFewObservationsError
         No usable row.
 
@@ -173,6 +178,8 @@ def cluster_sums(values: Any, clusters: Any, names: Sequence[str]) -> ClusterSum
     array = np.asarray(values, dtype=float)
     if array.ndim != 2 or array.shape[1] != len(names):
         raise DataError(f"An array of rows by {len(names)} items is needed; this one has shape {array.shape}.")
+    if np.isinf(array).any():
+        raise NonNumericError("The data hold infinite values: set them to missing, or correct them, first.")
     label = np.asarray(clusters)
     if label.shape != (len(array),):
         raise DataError(f"One cluster a row is needed: {label.shape} labels for {len(array)} rows.")
