@@ -1,7 +1,7 @@
 """Real student ratings from answers to scores, reliability and class means.
 
-The data are the student questionnaires of the OECD Global Teaching InSights study (2018), which this repository does not
-hold. Give their folder in RELMEASURE_SHARED (default ../shared beside the checkout), then::
+The data are the student questionnaires of the OECD Global Teaching InSights study (2018), which this repository does
+not hold. Give their folder in RELMEASURE_SHARED (default ../shared beside the checkout), then::
 
     python examples/gti_ratings.py
 
