@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from relmeasure._version import __version__
 from relmeasure.classical import reliability as compute_reliability
@@ -217,11 +218,12 @@ def _flat(value: Any) -> Any:
 
 @contextmanager
 def _working(what: str) -> Iterator[None]:
-    """Show that something is going on, on standard error, when a person is watching."""
+    """Show a moving bar with the time passed, on standard error, when a person is watching."""
     if not errors.is_terminal:
         yield
         return
-    with errors.status(f"{what} ..."):
+    with Progress(TextColumn(what), BarColumn(), TimeElapsedColumn(), console=errors, transient=True) as bar:
+        bar.add_task(what, total=None)
         yield
 
 
