@@ -1,13 +1,9 @@
 """The dataframe boundary: anything a user may hand in becomes bound responses or a sample statistic.
 
-``bind(instrument, data)``            a frame bound to its instrument: columns found, codes checked, missing classified
-``Responses``, ``KeyedResponses``     raw and keyed answers: different types, so that nothing is reversed twice
-``moments(data)``                     means and covariances, additive
+``binding.bind(instrument, data)``    a frame bound to its instrument: columns found, codes checked, missing classified
+``intake.moments(data)``              means and covariances, additive
+``careless.careless_responding``      long strings, variability and missing answers of each person
+``keys.key_check``                    declared keys against the data
+
+Nothing is imported here, so that scoring loads no statistics.
 """
-
-from __future__ import annotations
-
-from relmeasure.responses.binding import KeyedResponses, Responses, bind
-from relmeasure.responses.intake import moments
-
-__all__ = ["KeyedResponses", "Responses", "bind", "moments"]

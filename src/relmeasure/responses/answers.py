@@ -31,11 +31,12 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
-import numpy as np
 
 from relmeasure.exceptions import NonNumericError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from relmeasure.instruments.definition import ResponseScale
     from relmeasure.responses.frames import Source
 
@@ -126,6 +127,8 @@ def _text_expression(column: nw.Expr, scale: ResponseScale) -> nw.Expr:
 # --------------------------------------------------------------------------- value by value
 def code_series(values: Iterable[Any], scale: ResponseScale, item: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the numbers of a column of Python objects; NaN is an empty cell."""
+    import numpy as np
+
     known: dict[tuple[type, Any], float] = {}
     out = []
     for value in values:
@@ -140,7 +143,7 @@ def code_of(value: Any, scale: ResponseScale, item: str = "") -> float:
     """Return the number that a stored value stands for: NaN for an empty cell, infinity for no code at all."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return math.nan
-    if isinstance(value, (bool, np.bool_)):
+    if type(value).__name__ in ("bool", "bool_"):
         return float(value) if truth(scale) else NO_CODE
     if isinstance(value, (Real, Decimal)):
         number = float(value)

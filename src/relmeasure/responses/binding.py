@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import narwhals.stable.v2 as nw
-import numpy as np
 
 from relmeasure.exceptions import (
     AlreadyKeyedError,
@@ -19,13 +18,16 @@ from relmeasure.exceptions import (
     OptionError,
     RelmeasureWarning,
     UnsupportedDataError,
+    warn_user,
 )
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.answers import blank_to_null, code_series, codes_expression
 from relmeasure.responses.codes import look, origin_shifts, unknown_codes_error, unknown_codes_warnings
 from relmeasure.responses.frames import Frame, Source, array_frame, open_frame
 from relmeasure.responses.items import ItemPlan
-from relmeasure.results import Note, announce
+
+if TYPE_CHECKING:
+    from relmeasure.results import Note
 
 __all__ = ["KeyedResponses", "Responses", "UnknownCodes", "bind", "bound"]
 
@@ -178,7 +180,8 @@ def bind(
     (3, 6)
     """
     responses, raised = bound(instrument, data, scales=scales, unknown=unknown)
-    announce(raised)
+    for warning in raised:
+        warn_user(warning)
     return responses
 
 
@@ -199,7 +202,7 @@ def bound(
     wanted = _scales(instrument, scales)
     if isinstance(data, Responses):
         return _rebound(instrument, data, wanted), []
-    if isinstance(data, np.ndarray):
+    if type(data).__module__ == "numpy" and hasattr(data, "ndim"):
         data = array_frame(data, instrument.item_ids)
     source = open_frame(data)
     items = _items(instrument, wanted, source, everything=scales is None)
@@ -213,8 +216,16 @@ def bound(
             raise unknown_codes_error(work, looked, shifts)
         raised = unknown_codes_warnings(looked, shifts)
     steps = tuple(_steps(instrument, looked, raised))
-    notes = tuple(Note(w.code, w.message) for w in raised)
-    return Responses(data, instrument, wanted, n_rows, found, source, work, steps, notes), raised
+    return Responses(data, instrument, wanted, n_rows, found, source, work, steps, _notes(raised)), raised
+
+
+def _notes(raised: Sequence[RelmeasureWarning]) -> tuple[Note, ...]:
+    """Warnings as notes; the results module, and NumPy with it, is loaded only if there are any."""
+    if not raised:
+        return ()
+    from relmeasure.results import notes_from
+
+    return notes_from(raised)
 
 
 def _scales(instrument: Any, scales: Sequence[str] | None) -> tuple[str, ...]:

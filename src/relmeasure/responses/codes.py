@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
-import numpy as np
 
 from relmeasure.exceptions import (
     CodesAsMissingWarning,
@@ -24,6 +23,9 @@ from relmeasure.responses.items import ItemPlan, Seen
 
 __all__ = ["Shift", "collected", "count_rows", "look", "origin_shifts", "unknown_codes_error", "unknown_codes_warnings"]
 
+_LOW, _HIGH, _FRACTIONS = "__low", "__high", "__fractions"
+_BLOCK = 1 << 16
+"""Numbers looked at while they are in cache."""
 _SHOWN = 5
 """Unknown values that a message shows for an item."""
 
@@ -41,9 +43,8 @@ def look(frame: Frame, plans: Sequence[ItemPlan]) -> tuple[int, list[ItemPlan]]:
     if not rest and not isinstance(frame, nw.LazyFrame):
         n_rows, answers = len(frame), {}
     else:
-        query = [nw.len().alias("n")] + [e for i, plan in enumerate(rest) for e in _facts(plan, i)]
-        (row,) = collected(frame.select(*query)).rows(named=True)
-        n_rows, answers = int(row["n"]), {plan.item: _seen(row, i) for i, plan in enumerate(rest)}
+        (row,) = collected(frame.select(nw.len().alias("n"), *_facts(rest))).rows(named=True)
+        n_rows, answers = int(row["n"]), {plan.item: _seen(row, plan.column) for plan in rest}
     found = [answers[plan.item] if facts is None else facts for plan, facts in zip(plans, quick, strict=True)]
     planned = [replace(plan, seen=seen) for plan, seen in zip(plans, found, strict=True)]
     doubtful = [i for i, plan in enumerate(planned) if _doubtful(plan)]
@@ -61,16 +62,20 @@ def count_rows(frame: Frame, conditions: Sequence[nw.Expr]) -> list[int]:
     return [int(row[f"c{i}"] or 0) for i in range(len(conditions))]
 
 
-def _facts(plan: ItemPlan, i: int) -> list[nw.Expr]:
-    facts = [plan.code.min().alias(f"low{i}"), plan.code.max().alias(f"high{i}")]
-    if not plan.integer and not plan.is_range:
-        facts.append((plan.code.round(0) != plan.code).any().alias(f"fractional{i}"))
+def _facts(plans: Sequence[ItemPlan]) -> list[nw.Expr]:
+    """Smallest and largest number of each column, and whether there are fractions: one expression for all alike."""
+    if not plans:
+        return []
+    everything = nw.col(*(plan.column for plan in plans))
+    facts = [everything.min().name.suffix(_LOW), everything.max().name.suffix(_HIGH)]
+    floats = [plan for plan in plans if not plan.integer and not plan.is_range]
+    facts += [(plan.code.round(0) != plan.code).any().alias(f"{plan.column}{_FRACTIONS}") for plan in floats]
     return facts
 
 
-def _seen(row: Mapping[str, Any], i: int) -> Seen:
-    low, high = _number(row[f"low{i}"]), _number(row[f"high{i}"])
-    return Seen(low, high, bool(row.get(f"fractional{i}") or False))
+def _seen(row: Mapping[str, Any], column: str) -> Seen:
+    low, high = _number(row[f"{column}{_LOW}"]), _number(row[f"{column}{_HIGH}"])
+    return Seen(low, high, bool(row.get(f"{column}{_FRACTIONS}") or False))
 
 
 def _number(value: Any) -> float | None:
@@ -83,6 +88,8 @@ def _array_facts(frame: Frame, plan: ItemPlan) -> Seen | None:
     """The same from a NumPy column, with fewer passes over memory; None for other engines."""
     if isinstance(frame, nw.LazyFrame) or not frame.implementation.is_pandas():
         return None
+    import numpy as np
+
     native = frame.get_column(plan.column).to_native()
     if not isinstance(native.dtype, np.dtype):
         return None
@@ -92,8 +99,8 @@ def _array_facts(frame: Frame, plan: ItemPlan) -> Seen | None:
     low, high = _number(np.fmin.reduce(values)), _number(np.fmax.reduce(values))
     if plan.integer or plan.is_range or low is None:
         return Seen(low, high)
-    whole = np.rint(values)
-    return Seen(low, high, bool(((whole != values) & (values == values)).any()))
+    blocks = (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
+    return Seen(low, high, any(bool(((np.rint(b) != b) & (b == b)).any()) for b in blocks))
 
 
 def _doubtful(plan: ItemPlan) -> bool:
@@ -118,7 +125,7 @@ def unknown_values(frame: Frame, plan: ItemPlan) -> list[Any]:
 
 
 def _shown(value: Any) -> Any:
-    plain = value.item() if isinstance(value, np.generic) else value
+    plain = value.item() if hasattr(value, "item") else value
     if isinstance(plain, (str, bool)):
         return plain
     number = float(plain)

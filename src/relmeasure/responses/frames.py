@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v2 as nw
-import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from relmeasure.exceptions import ColumnNotFoundError, DuplicateColumnError, UnsupportedDataError, shorten
 
 if TYPE_CHECKING:
+    import numpy as np
     from narwhals.stable.v2 import Implementation
 
 __all__ = ["SUPPORTED", "ColumnKind", "Source", "array_frame", "kind_of", "open_frame"]
@@ -76,7 +76,7 @@ class Source:
 
     def nan_is_null(self, name: Any) -> bool:
         """Whether NaN and null are the same thing in a column: only in NumPy-backed pandas columns."""
-        return self.engine == "pandas" and isinstance(self.native[name].dtype, np.dtype)
+        return self.engine == "pandas" and type(self.native[name].dtype).__module__.startswith("numpy")
 
 
 def open_frame(data: Any) -> Source:

@@ -154,9 +154,9 @@ def moments(data: Any, *, missing: MissingMethod = "listwise", weights: Any = No
     >>> m.cov.round(2).tolist()  # R: cov(x)
     [[1.0, 0.5], [0.5, 1.0]]
     """
+    if isinstance(data, MomentSums):
+        return data
     found = as_moments(data, missing=missing, weights=weights)
-    if found is data:
-        return found
     notes = announce(deletion_warnings(found))
     return replace(found, notes=notes) if notes else found
 

@@ -47,8 +47,10 @@ class Graph:
     names : mapping
         Output columns of each scale: score, n_valid, reason. Scales without one are worked out in passing.
     reason_codes : bool
-        Give reasons as positions in ``REASONS`` (-1: none) instead of words.
+        Give reasons as positions in a list of words (``words``) instead of words.
     stages : list of list of expressions
+    words : dict
+        The list of each reason column, where positions are given.
     """
 
     instrument: Instrument
@@ -56,6 +58,7 @@ class Graph:
     names: Mapping[str, tuple[str, str, str]]
     reason_codes: bool = False
     stages: list[list[nw.Expr]] = field(default_factory=list)
+    words: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
     _done: dict[str, _Scored] = field(default_factory=dict)
 
     def add(self, stage: int, name: str, expression: nw.Expr) -> nw.Expr:
@@ -78,7 +81,7 @@ class Graph:
         plans = [self.plans[item] for item in scale.items]
         answers = [self._answer(plan) for plan in plans]
         m = len(plans)
-        n = self.add(1, f"{WORKING}n_{scale.id}", count([~answer.is_null() for answer in answers]))
+        n = self.add(1, f"{WORKING}n_{scale.id}", _answered(answers))
         classes = {why: self._class_count(scale, plans, why) for why in _CLASSES}
         raw = self.add(1, f"{WORKING}sum_{scale.id}", self._sum(scale, plans, answers))
         total, answered = raw.cast(nw.Float64), n.cast(nw.Float64)
@@ -94,14 +97,15 @@ class Graph:
             value = total / answered
         return _Part(2, m, n, n, classes, value, "too_few_answers")
 
-    def _answer(self, plan: ItemPlan) -> nw.Expr:
+    def _answer(self, plan: ItemPlan) -> str:
+        """Name of the column of an item's answers, null where there is none."""
         if plan.clean:
-            return plan.code
+            return plan.column
         name = f"{WORKING}answer_{plan.item}"
         if name not in self._added:
             self._added.add(name)
             self.add(0, name, plan.answer)
-        return nw.col(name)
+        return name
 
     _added: set[str] = field(default_factory=set)
 
@@ -109,18 +113,14 @@ class Graph:
         parts = [part for plan in plans if (part := plan.missing_class(why)) is not None]
         return self.add(1, f"{WORKING}{why}_{scale.id}", count(parts)) if parts else None
 
-    def _sum(self, scale: Scale, plans: Sequence[ItemPlan], answers: Sequence[nw.Expr]) -> nw.Expr:
+    def _sum(self, scale: Scale, plans: Sequence[ItemPlan], answers: Sequence[str]) -> nw.Expr:
         if scale.scoring.method == "pomp" and _same_range(plans) is None:
-            values = [_percent(plan, answer) for plan, answer in zip(plans, answers, strict=True)]
+            values = [_percent(plan, nw.col(answer)) for plan, answer in zip(plans, answers, strict=True)]
             return reduce(add, [value.fill_null(0.0) for value in values])
-        narrow = not _fits(plans)
-        values = [
-            plan.value(answer.cast(nw.Int64) if narrow and plan.integer else answer)
-            for plan, answer in zip(plans, answers, strict=True)
-        ]
         if all(plan.whole for plan in plans):
-            return nw.sum_horizontal(*values)
-        return reduce(add, [value.cast(nw.Float64).fill_null(0.0) for value in values])
+            return _whole_sum(plans, answers)
+        values = [plan.value(nw.col(answer)).cast(nw.Float64) for plan, answer in zip(plans, answers, strict=True)]
+        return reduce(add, [value.fill_null(0.0) for value in values])
 
     # ----- subscales
     def _of_subscales(self, scale: Scale) -> _Part:
@@ -130,11 +130,7 @@ class Graph:
         items = self.instrument.scale_items(scale.id)
         overlap = len(items) < sum(len(self.instrument.scale_items(sub)) for sub in scale.subscales)
         leaf = [self._answer(self.plans[item]) for item in items] if overlap else []
-        n = (
-            count([~answer.is_null() for answer in leaf])
-            if overlap
-            else reduce(add, [s.n.cast(nw.Int64) for s in subs])
-        )
+        n = _answered(leaf) if overlap else reduce(add, [s.n.cast(nw.Int64) for s in subs])
         n = self.add(stage, f"{WORKING}n_{scale.id}", n)
         classes: dict[MissingReason, nw.Expr | None] = {"invalid": self._invalid(scale, subs, stage)}
         for why in ("not_administered", "not_applicable"):
@@ -180,26 +176,27 @@ class Graph:
             if decimals is not None:
                 self.add(stage + 1, names[0], round_half_up(value, decimals))
             self.add(stage, names[1], part.n_valid.cast(nw.Int64))
-            self.add(stage, names[2], self._reason([*rule.reasons, ("outside_norms", outside)], rule.enough, outside))
+            self.add(stage, names[2], self._reason(names[2], part, rule, outside))
         return _Scored(stage, value, part.n_valid, part.classes.get("invalid"), structural)
 
-    def _reason(self, cases: Sequence[tuple[str, nw.Expr | None]], enough: nw.Expr, outside: nw.Expr | None) -> nw.Expr:
-        """Why there is no score: the first case that holds; the last of the rule's cases always does."""
-        ruled = [(name, condition) for name, condition in cases if name != "outside_norms"]
-        *tests, (last, _) = ruled
-        why = self._word(last)
-        for name, condition in reversed(tests):
-            if condition is not None:
-                why = nw.when(condition).then(self._word(name)).otherwise(why)
+    def _reason(self, name: str, part: _Part, rule: _Rule, outside: nw.Expr | None) -> nw.Expr:
+        """Why there is no score: the first case that holds; the last always does."""
+        (*tests, (last, _)) = [(why, condition) for why, condition in rule.reasons if condition is not None]
         if self.reason_codes:
-            scored: nw.Expr = nw.lit(-1)
-            if outside is not None:
-                scored = nw.when(outside).then(self._word("outside_norms")).otherwise(scored)
-            return nw.when(enough).then(scored).otherwise(why)
-        reason: nw.Expr = nw.when(~enough).then(why)
+            if rule.needed is not None and len(tests) == 1 and outside is None and part.given is part.n_valid:
+                short = [tests[0][0], *[last] * (rule.needed - 1)]
+                self.words[name] = (*short, *[None] * (part.size + 1 - rule.needed))
+                return part.given
+            self.words[name] = (*REASONS, None)
+        why = self._word(last)
+        for reason, condition in reversed(tests):
+            why = nw.when(condition).then(self._word(reason)).otherwise(why)
+        ruled: nw.Expr = nw.when(~rule.enough).then(why)
+        if self.reason_codes:
+            ruled = nw.when(~rule.enough).then(why).otherwise(nw.lit(len(REASONS)))
         if outside is not None:
-            reason = nw.when(outside).then(self._word("outside_norms")).otherwise(reason)
-        return reason
+            ruled = nw.when(outside).then(self._word("outside_norms")).otherwise(ruled)
+        return ruled
 
     def _word(self, reason: str) -> nw.Expr:
         return nw.lit(REASONS.index(reason)) if self.reason_codes else nw.lit(reason)
@@ -231,8 +228,9 @@ class _Scored:
 
 @dataclass(frozen=True)
 class _Rule:
-    """When there is a score, and the reasons when there is none."""
+    """When there is a score, and the reasons when there is none; ``needed`` where it is the same for every row."""
 
+    needed: int | None
     enough: nw.Expr
     reasons: Sequence[tuple[str, nw.Expr | None]]
     structural: Mapping[str, nw.Expr]
@@ -243,6 +241,7 @@ class _Rule:
         away, inapplicable, invalid = (part.classes.get(why) for why in _CLASSES)
         gone = [c for c in (away, inapplicable) if c is not None]
         share = scale.missing.min_share
+        needed: int | None = None
         if share is None or not gone:
             needed = scale.missing.needed(part.size)
             enough = part.given >= needed
@@ -266,14 +265,14 @@ class _Rule:
             ("not_applicable", barred),
             ("invalid_answers", hoped),
             ("no_answer", nothing),
-            (part.shortage, None),
+            (part.shortage, nw.lit(True)),
         ]
         structural = {}
         if never is not None:
             structural["not_administered"] = ~enough & never
         if barred is not None:
             structural["not_applicable"] = ~enough & barred & (~never if never is not None else nw.lit(True))
-        return cls(enough, reasons, structural)
+        return cls(needed, enough, reasons, structural)
 
 
 # --------------------------------------------------------------------------- small expressions
@@ -281,6 +280,21 @@ def count(conditions: Sequence[nw.Expr]) -> nw.Expr:
     """Count how many conditions hold in each row; none of them may be null."""
     dtype = nw.Int8 if len(conditions) < 128 else nw.Int32
     return reduce(add, [condition.cast(dtype) for condition in conditions])
+
+
+def _answered(answers: Sequence[str]) -> nw.Expr:
+    """Count the answers of each row."""
+    return len(answers) - count([nw.col(answer).is_null() for answer in answers])
+
+
+def _whole_sum(plans: Sequence[ItemPlan], answers: Sequence[str]) -> nw.Expr:
+    """Sum of keyed values that are whole numbers: exact in any order."""
+    wide = not _fits(plans)
+    values = []
+    for plan, answer in zip(plans, answers, strict=True):
+        column = nw.col(answer)
+        values.append(plan.value(column.cast(nw.Int64) if wide and plan.integer else column))
+    return nw.sum_horizontal(*values)
 
 
 def round_half_up(value: nw.Expr, decimals: int) -> nw.Expr:

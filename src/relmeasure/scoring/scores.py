@@ -15,11 +15,11 @@ from relmeasure.exceptions import (
     ProratingWarning,
     RelmeasureWarning,
     shorten,
+    warn_user,
 )
 from relmeasure.instruments.definition import Instrument, Level
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
-from relmeasure.results import announce
-from relmeasure.scoring.graph import REASONS, Graph
+from relmeasure.scoring.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,7 +154,8 @@ def score(
     raised += _metric_warnings(instrument, wanted)
     if isinstance(scored, nw.DataFrame):
         raised += _prorating_warnings(instrument, scored, names)
-    announce(raised)
+    for warning in raised:
+        warn_user(warning)
     return scored.to_native()
 
 
@@ -177,15 +178,15 @@ def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.Dat
         return work.select(*source.columns, *outputs)
     columns = [work.get_column(name) for name in outputs]
     if by_code:
-        columns = [_in_words(column) if i % 3 == 2 else column for i, column in enumerate(columns)]
+        columns = [_in_words(c, graph.words[c.name]) if c.name in graph.words else c for c in columns]
     return _own(source.frame).with_columns(*columns)
 
 
-def _in_words(codes: nw.Series[Any]) -> nw.Series[Any]:
-    """Turn reason codes of a pandas frame into words by taking from a list: much faster than writing each word."""
-    words = nw.new_series(codes.name, [*REASONS, None], nw.String(), backend="pandas")
-    native = words.to_native().take(codes.to_numpy().astype("int8"))
-    native.index = codes.to_native().index
+def _in_words(places: nw.Series[Any], words: Sequence[str | None]) -> nw.Series[Any]:
+    """Turn places in a list into its words, in pandas: much faster than writing a word in each row."""
+    few = nw.new_series(places.name, list(words), nw.String(), backend="pandas").to_native()
+    native = few.take(places.to_numpy().astype("intp"))
+    native.index = places.to_native().index
     return nw.from_native(native, series_only=True)
 
 
