@@ -154,7 +154,8 @@ def alpha_from_prepared(prepared: Prepared, conf_level: float) -> AlphaEstimate:
     if math.isnan(prepared.n_obs):
         se = lower = upper = math.nan
     else:
-        se = math.sqrt(alpha_variance(cov) / prepared.n_obs)
+        variance = alpha_variance(cov) / prepared.n_obs
+        se = math.sqrt(variance) if variance >= 0.0 else math.nan  # pairwise covariances need not be positive definite
         lower, upper = feldt_interval(value, prepared.n_obs, k, conf_level)
     return AlphaEstimate(
         estimate=value,
