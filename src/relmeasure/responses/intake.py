@@ -17,7 +17,7 @@ from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes
 from relmeasure.responses.codes import count_rows
 from relmeasure.responses.frames import Frame, open_frame
 from relmeasure.responses.items import ItemPlan
-from relmeasure.responses.matrices import FloatMatrix, keyed_expressions, matrices, numeric_frame
+from relmeasure.responses.matrices import FloatMatrix, keyed_expressions, matrices, numeric_frame, plain_pandas
 from relmeasure.results import Table, announce
 from relmeasure.samplestats.deletion import deletion_warnings
 from relmeasure.samplestats.moments import MissingMethod, MomentSums, moment_sums
@@ -64,6 +64,9 @@ def as_moments(
     if isinstance(data, np.ndarray):
         names = [f"x{k + 1}" for k in range(data.shape[1])] if data.ndim == 2 else []
         return moment_sums(_plain_array(data), names, missing=missing, weights=_weights_array(weights))
+    named = [name for name in (*exclude, weights) if isinstance(name, str)]
+    if not named and (plain := plain_pandas(data)) is not None:
+        return moment_sums(plain[1], plain[0], missing=missing, weights=_weights_array(weights))
     if isinstance(data, Responses):
         data = data.keyed()
     if isinstance(data, KeyedResponses):
@@ -72,9 +75,8 @@ def as_moments(
         items: Sequence[Any] = data.items
     else:
         source = open_frame(data)
-        aside = {name for name in (*exclude, weights) if isinstance(name, str)}
-        source.require([name for name in (*exclude, weights) if isinstance(name, str)], what="named")
-        items = [name for name in source.columns if name not in aside]
+        source.require(named, what="named")
+        items = [name for name in source.columns if name not in named]
         frame = numeric_frame(source, [*items, *([weights] if isinstance(weights, str) else [])])
     return _folded(frame, [str(item) for item in items], missing, weights, source.lazy)
 

@@ -16,7 +16,7 @@ from relmeasure.responses.codes import collected
 from relmeasure.responses.frames import Frame, Source
 from relmeasure.responses.items import ItemPlan
 
-__all__ = ["FloatMatrix", "keyed_expressions", "matrices", "numeric_frame"]
+__all__ = ["FloatMatrix", "keyed_expressions", "matrices", "numeric_frame", "plain_pandas"]
 
 FloatMatrix = np.ndarray[Any, np.dtype[Any]]
 _BATCH_VALUES = 1 << 21
@@ -86,6 +86,21 @@ def _object_numbers(source: Source, name: Any) -> np.ndarray[Any, Any] | None:
 
 
 # --------------------------------------------------------------------------- arrays
+def plain_pandas(data: Any) -> tuple[list[str], FloatMatrix] | None:
+    """Names and numbers of a pandas frame of NumPy integers and floats; None for anything else.
+
+    Such a frame is an array already, and NaN is its only gap: the general way adds only half a millisecond.
+    """
+    if type(data).__name__ != "DataFrame" or type(data).__module__.partition(".")[0] != "pandas":
+        return None
+    names = data.columns.tolist()
+    if len(set(names)) < len(names) or not all(type(name) is str for name in names):
+        return None
+    if not all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in data.dtypes.tolist()):
+        return None
+    return names, data.to_numpy()
+
+
 def matrices(frame: Frame) -> Iterator[FloatMatrix]:
     """Yield the rows of a frame of numbers as float matrices, persons by columns; NaN where null."""
     if not isinstance(frame, nw.LazyFrame):
