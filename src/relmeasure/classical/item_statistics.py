@@ -56,22 +56,22 @@ def item_columns(
         columns = {**_totals(cov, cor, inverse), **_dropped(cov, cor, inverse, n_obs)}
     out: dict[str, list[Any]] = {
         "item": list(moments.names),
-        "n": np.diag(moments.count).tolist(),
+        "n": moments.count.diagonal().tolist(),
         "mean": moments.mean.tolist(),
-        "sd": np.sqrt(np.diag(cov)).tolist(),
+        "sd": np.sqrt(cov.diagonal()).tolist(),
     }
     return out | {name: values.tolist() for name, values in columns.items()}
 
 
 def _totals(cov: Array, cor: Array, inverse: Array | None) -> dict[str, Array]:
     """Correlations of each item with the total, the rest, and the total of common parts."""
-    variances, rows, rows_std = np.diag(cov), cov.sum(axis=1), cor.sum(axis=1)
+    variances, rows, rows_std = cov.diagonal(), cov.sum(axis=1), cor.sum(axis=1)
     total = rows.sum()
     rest = total - 2.0 * rows + variances
     if inverse is None:
         corrected = np.full(len(cov), np.nan)
     else:  # item with its unique part taken out, against the sum of all items with theirs taken out
-        unique = 1.0 / np.diag(inverse)
+        unique = 1.0 / inverse.diagonal()
         corrected = (rows_std - unique) / np.sqrt(rows_std.sum() - unique.sum())
     return {
         "item_total_r": rows / np.sqrt(total * variances),
@@ -87,7 +87,7 @@ def _dropped(cov: Array, cor: Array, inverse: Array | None, n_obs: float) -> dic
     names = ITEM_COLUMNS[ITEM_COLUMNS.index("alpha_if_dropped") :]
     if k < 2:
         return {name: np.full(len(cov), np.nan) for name in names}
-    variances, rows, squares = np.diag(cov), cov.sum(axis=1), cov * cov
+    variances, rows, squares = cov.diagonal(), cov.sum(axis=1), cov * cov
     total = rows.sum() - 2.0 * rows + variances
     trace = variances.sum() - variances
     left = squares.sum() - 2.0 * squares.sum(axis=1) + variances**2
@@ -101,7 +101,7 @@ def _dropped(cov: Array, cor: Array, inverse: Array | None, n_obs: float) -> dic
     if inverse is None:
         lambda6 = np.full(len(cov), np.nan)
     else:
-        diagonal = np.diag(inverse)
+        diagonal = inverse.diagonal()
         residual = 1.0 / (diagonal - inverse**2 / diagonal[:, None])
         np.fill_diagonal(residual, 0.0)
         lambda6 = 1.0 - residual.sum(axis=1) / total_std

@@ -98,7 +98,7 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
             n_rows=moments.n_rows,
         )
     cov, cor = moments.cov, moments.cor
-    variances = np.diag(cov)
+    variances = cov.diagonal()
     if not np.isfinite(variances).all():
         raise NonNumericError("The covariances are not finite: look for infinite or huge values in the data.")
     constant = tuple(name for name, v in zip(moments.names, variances.tolist(), strict=True) if v <= 0.0)

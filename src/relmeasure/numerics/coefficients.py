@@ -160,7 +160,7 @@ def inverse_or_none(matrix: Array) -> Array | None:
     The squared Cholesky pivots of the matrix scaled to unit diagonal are ``1 - R^2`` of each item given those before
     it; one below ``p`` times 1e-12 counts as zero.
     """
-    scale = np.sqrt(np.diag(matrix))
+    scale = np.sqrt(matrix.diagonal())
     if not np.isfinite(matrix).all() or not (scale > 0).all():
         return None
     scaled = matrix / np.outer(scale, scale)
@@ -168,7 +168,7 @@ def inverse_or_none(matrix: Array) -> Array | None:
         factor = np.linalg.cholesky(scaled)
     except np.linalg.LinAlgError:
         return None
-    if float(np.diag(factor).min()) ** 2 < 1e-12 * len(matrix):
+    if float(factor.diagonal().min()) ** 2 < 1e-12 * len(matrix):
         return None
     half = np.linalg.inv(factor)
     inverse: Array = (half.T @ half) / np.outer(scale, scale)
@@ -177,7 +177,7 @@ def inverse_or_none(matrix: Array) -> Array | None:
 
 def residual_variances(inverse: Array) -> Array:
     """Residual variance of each item given the others, from the inverse; one minus it is the SMC on correlations."""
-    out: Array = 1.0 / np.diag(inverse)
+    out: Array = 1.0 / inverse.diagonal()
     return out
 
 
@@ -198,7 +198,7 @@ def guttman_lambdas(matrix: Array, lambda4: float) -> dict[str, float]:
     """
     p, total = len(matrix), float(matrix.sum())
     squares = matrix**2
-    columns = squares.sum(axis=0) - np.diag(squares)
+    columns = squares.sum(axis=0) - squares.diagonal()
     first = 1.0 - float(np.trace(matrix)) / total
     inverse = inverse_or_none(matrix)
     return {
