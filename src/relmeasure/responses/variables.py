@@ -1,0 +1,188 @@
+"""Named variables of anything a user may hand in: rows of numbers, each with its group, cluster and weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from relmeasure.exceptions import (
+    ColumnNotFoundError,
+    DataError,
+    RelmeasureWarning,
+    UnsupportedDataError,
+    did_you_mean,
+    shorten,
+)
+from relmeasure.instruments.definition import Instrument
+from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
+from relmeasure.responses.codes import collected
+from relmeasure.responses.frames import open_frame
+from relmeasure.responses.matrices import numeric_frame
+from relmeasure.samplestats.clusters import has_label
+
+__all__ = ["VariableRows", "as_variables"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class VariableRows:
+    """Rows of named variables.
+
+    Attributes
+    ----------
+    names : tuple of str
+    values : array (n, p)
+        Floats; NaN where missing.
+    group : array (n,) or None
+        Labels as text; None where a row has none.
+    clusters : tuple of array (n,)
+        One array of labels a dimension of clusters.
+    weights : array (n,) or None
+    index : object
+        Index of a pandas frame, else None.
+    warnings : list of RelmeasureWarning
+        Raised while responses were bound; not yet issued.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    group: Array | None = None
+    clusters: tuple[Array, ...] = ()
+    weights: Array | None = None
+    index: Any = None
+    warnings: list[RelmeasureWarning] = field(default_factory=list)
+
+
+def as_variables(
+    data: Any,
+    names: Sequence[str],
+    *,
+    group: Any = None,
+    clusters: Sequence[Any] = (),
+    weights: Any = None,
+    instrument: Instrument | None = None,
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+) -> VariableRows:
+    """Return the rows of some variables; other columns of a frame are not looked at.
+
+    Parameters
+    ----------
+    data : frame, array (n, p) or responses
+        Columns of an array are x1 ... xp. With an instrument, answers are checked and keyed.
+    names : sequence of str
+        The variables, in the order wanted.
+    group, weights : str, array (n,) or None
+        A column, or its values.
+    clusters : sequence of str or array (n,)
+        Columns of cluster labels, or the labels.
+    instrument : Instrument, optional
+    scales, unknown
+        As in ``bind``.
+
+    Raises
+    ------
+    ColumnNotFoundError, NonNumericError, DuplicateColumnError, UnsupportedDataError, DataError
+    """
+    raised: list[RelmeasureWarning] = []
+    if instrument is not None and not isinstance(data, KeyedResponses):
+        responses, raised = bound(instrument, data, scales=scales, unknown=unknown)
+        data = responses.keyed()
+    elif isinstance(data, Responses):
+        data = data.keyed()
+    if isinstance(data, np.ndarray):
+        return _from_array(data, names, group, clusters, weights)
+    native = data.frame if isinstance(data, KeyedResponses) else data
+    source = open_frame(native)
+    _require(names, [str(c) for c in source.columns])
+    aside = [side for side in (group, weights, *clusters) if isinstance(side, str)]
+    source.require(aside, what="named")
+    numbers = numeric_frame(source, list(names))
+    values = collected(numbers).to_numpy() if source.lazy else numbers.to_numpy()  # type: ignore[union-attr]
+    sides = collected(source.frame.select(*dict.fromkeys(aside))) if aside else None
+
+    def side(given: Any) -> Array | None:
+        if isinstance(given, str) and sides is not None:
+            return np.asarray(sides[given].to_numpy())
+        return _given(given, len(values), lazy=source.lazy)
+
+    return VariableRows(
+        names=tuple(names),
+        values=np.ascontiguousarray(values, dtype=float),
+        group=_texts(side(group)),
+        clusters=tuple(np.asarray(side(cluster)) for cluster in clusters),
+        weights=_numbers(side(weights)),
+        index=getattr(native, "index", None) if source.engine == "pandas" else None,
+        warnings=raised,
+    )
+
+
+def _from_array(data: Array, names: Sequence[str], group: Any, clusters: Sequence[Any], weights: Any) -> VariableRows:
+    if data.ndim != 2:
+        raise UnsupportedDataError(f"An array of persons by items has 2 dimensions; this one has {data.ndim}.")
+    for given in (group, weights, *clusters):
+        if isinstance(given, str):
+            raise UnsupportedDataError(f"'{given}' names a column, but an array has none: hand in one value a row.")
+    columns = [f"x{k + 1}" for k in range(data.shape[1])]
+    _require(names, columns)
+    at = {name: k for k, name in enumerate(columns)}
+    return VariableRows(
+        names=tuple(names),
+        values=np.ascontiguousarray(data[:, [at[name] for name in names]], dtype=float),
+        group=_texts(_given(group, len(data))),
+        clusters=tuple(np.asarray(_given(cluster, len(data))) for cluster in clusters),
+        weights=_numbers(_given(weights, len(data))),
+    )
+
+
+def _require(names: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [name for name in names if name not in set(columns)]
+    if missing:
+        hint = did_you_mean(missing[0], columns)
+        raise ColumnNotFoundError(
+            f"The model names {shorten(missing)}, which the data do not have.{hint} The data have: {shorten(columns)}.",
+            missing=missing,
+            known=list(columns),
+        )
+
+
+def _given(values: Any, n: int, *, lazy: bool = False) -> Array | None:
+    """Values handed in beside the data: one a row."""
+    if values is None:
+        return None
+    if lazy:
+        raise UnsupportedDataError("A lazy frame takes group=, cluster= and weights= as names of columns.")
+    if isinstance(values, (list, tuple, np.ndarray)):
+        array = np.asarray(values)
+    else:
+        array = nw.from_native(values, series_only=True).to_numpy()
+    if array.shape != (n,):
+        raise DataError(f"One value a row is needed: {array.shape} values for {n} rows.")
+    return array
+
+
+def _texts(labels: Array | None) -> Array | None:
+    """Labels as text, None where there is none; 3 and 3.0 are one label."""
+    if labels is None:
+        return None
+    known = has_label(labels)
+    out = np.full(len(labels), None, dtype=object)
+    usable = labels[known]
+    if np.issubdtype(usable.dtype, np.floating) and (usable == np.rint(usable)).all():
+        usable = usable.astype(np.int64)
+    out[known] = [str(v) for v in usable.tolist()]
+    return out
+
+
+def _numbers(weights: Array | None) -> Array | None:
+    if weights is None:
+        return None
+    try:
+        return weights.astype(float)
+    except (TypeError, ValueError):
+        raise DataError("weights= holds something that is not a number.") from None

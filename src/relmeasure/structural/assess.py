@@ -1,0 +1,276 @@
+"""The tests and the indices of a fitted model: what is computed from the estimates, and against which baseline.
+
+References
+----------
+Satorra, A., & Bentler, P. M. (1994) (mean-scaled test). Yuan, K.-H., & Bentler, P. M. (2000). Sociological Methodology,
+30, 165-200; Asparouhov, T., & Muthen, B. (2005), eq. 8 (the version of MLR). Browne, M. W. (1984). British Journal of
+Mathematical and Statistical Psychology, 37, 62-83, eq. 2.20 (residual-based test).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from relmeasure.structural.cases import mean_fourth, saturated_meat_trace
+from relmeasure.structural.discrepancy import MomentLeastSquares, stack_moments, weigh
+from relmeasure.structural.engine import Engine, Fitted
+from relmeasure.structural.estimation import solve
+from relmeasure.structural.fit_measures import (
+    ChiSquare,
+    chi_square_pvalue,
+    comparative_indices,
+    information_criteria,
+    residual_indices,
+    rmsea_indices,
+    sample_size_indices,
+)
+from relmeasure.structural.parameter_table import ParameterTable, Row
+from relmeasure.structural.samples import GroupSample
+
+__all__ = ["baseline_table", "chi_square", "fit_baseline", "log_likelihoods", "measures", "n_moments"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def n_moments(table: ParameterTable) -> int:
+    """Number of sample moments that a model explains: fixed exogenous ones are left out."""
+    p = len(table.observed)
+    each = p * (p + 1) // 2 + (p if table.mean_structure else 0)
+    return each * table.n_groups - sum(exo and not free for exo, free in zip(table.exo, table.free, strict=True))
+
+
+def exogenous_index(table: ParameterTable) -> list[int]:
+    """Places of the fixed exogenous variables."""
+    names = {
+        table.lhs[i]
+        for i in range(len(table))
+        if table.exo[i] and not table.free[i] and table.op[i] == "~~" and table.lhs[i] == table.rhs[i]
+    }
+    return [i for i, name in enumerate(table.observed) if name in names]
+
+
+# --------------------------------------------------------------------------- the baseline
+def baseline_table(table: ParameterTable) -> ParameterTable:
+    """Return the independence model: variances and means free, fixed exogenous moments as they are."""
+    fixed = set(exogenous_index(table))
+    rows = []
+    for group in range(1, table.n_groups + 1):
+        for i, name in enumerate(table.observed):
+            if i not in fixed:
+                rows.append(Row(name, "~~", name, group))
+                if table.mean_structure:
+                    rows.append(Row(name, "~1", "", group))
+    rows += [row for row in table.rows() if row.exo and not row.is_free]
+    return ParameterTable.from_rows(
+        rows,
+        observed=table.observed,
+        latent=(),
+        groups=table.groups,
+        mean_structure=table.mean_structure,
+    )
+
+
+def fit_baseline(engine: Engine) -> Fitted:
+    """Fit the independence model; in closed form where there is one."""
+    table = baseline_table(engine.table)
+    other = Engine(table, engine.sample, engine.method, engine.cases)
+    unbiased = not engine.method.is_likelihood
+    at = {name: i for i, name in enumerate(table.observed)}
+    x = np.zeros(table.n_free)
+    for row in table.free_rows:
+        group, i = engine.sample.groups[table.group[row] - 1], at[table.lhs[row]]
+        variance = group.unbiased[i, i] if unbiased else group.cov[i, i]
+        x[table.free[row] - 1] = variance if table.op[row] == "~~" else group.mean[i]
+    if engine.method.discrepancy in ("ML", "ULS", "DWLS"):
+        return Fitted(other, x)
+    return Fitted(other, solve(other.discrepancy, other.restrictions, x).x)
+
+
+# --------------------------------------------------------------------------- tests
+def chi_square(fitted: Fitted) -> ChiSquare:
+    """Return the test of a fitted model against the saturated one."""
+    engine = fitted.engine
+    df = n_moments(engine.table) - fitted.tangent.shape[1]
+    if engine.method.test == "browne.residual.nt":
+        return ChiSquare(residual_test(fitted), df)
+    chisq = 2.0 * fitted.value * engine.n_effective
+    if not engine.method.robust:
+        return ChiSquare(chisq, df)
+    if df == 0 or fitted.bread is None:
+        return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
+    inner = float((fitted.bread * fitted.meat).sum())
+    return ChiSquare(chisq, df, (saturated_trace(fitted) - inner) / df)
+
+
+def saturated_trace(fitted: Fitted) -> float:
+    """Return ``tr(A^{-1} B)`` of the saturated model, fixed exogenous variables left out."""
+    engine, total = fitted.engine, 0.0
+    cases = engine.cases
+    if cases is None:
+        return math.nan
+    exo = exogenous_index(engine.table)
+    means = engine.table.mean_structure
+    for k, group in enumerate(engine.sample.groups):
+        for index, sign in ((list(range(len(group.cov))), 1.0), (exo, -1.0)):
+            if not index:
+                continue
+            part, rows = group.subset(index), cases.groups[k].subset(index)
+            if engine.method.test == "satorra.bentler":
+                sigma = fitted.states[k].sigma[np.ix_(index, index)]
+                total += sign * _normal_weight_trace(part, rows.rows, np.linalg.inv(sigma), means=means)
+            else:
+                total += sign * saturated_meat_trace(rows, part.mean, part.cov, means=means)
+    return total
+
+
+def _normal_weight_trace(group: GroupSample, rows: Array, W: Array, *, means: bool) -> float:
+    """Return ``tr(V Gamma)`` with normal-theory weights at ``W`` and the sample's fourth moments."""
+    A = W @ group.cov
+    trace = 0.5 * (mean_fourth(rows, group.mean, W) - float((A * A.T).sum()))
+    return trace + (float(np.trace(A)) if means else 0.0)
+
+
+def residual_test(fitted: Fitted) -> float:
+    """Return Browne's residual-based test with normal-theory weights at the sample covariances."""
+    engine = fitted.engine
+    total, slopes, blocks = 0.0, [], []
+    for k, state in enumerate(fitted.states):
+        group, weight = engine.sample.groups[k], engine.weights[k]
+        W = np.linalg.inv(group.unbiased)
+        R = W @ (group.unbiased - state.sigma) @ W
+        w = None
+        total += weight * 0.5 * float((R * (group.unbiased - state.sigma)).sum())
+        if state.structure.has_means:
+            d = group.mean - state.mu
+            w = W @ d
+            total += weight * float(d @ w)
+        slopes.append(weight * state.slopes(0.5 * R, w))
+        blocks.append(weight * state.cross_information(W))
+    structure = engine.structure
+    gradient = structure.scatter_vector(slopes)
+    inverse = fitted.inverse_within(structure.scatter_matrix(blocks))
+    if inverse is None:
+        return math.nan
+    return engine.n_effective * (total - float(gradient @ inverse @ gradient))
+
+
+# --------------------------------------------------------------------------- likelihood
+def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
+    """Return the normal log-likelihoods of the model and of the saturated model, given fixed exogenous variables.
+
+    With ``likelihood="wishart"`` the covariances with divisor n - 1 stand in, as in lavaan.
+    """
+    engine = fitted.engine
+    unbiased = engine.method.likelihood == "wishart"
+    exo = exogenous_index(engine.table)
+    model = saturated = 0.0
+    for k, group in enumerate(engine.sample.groups):
+        state = fitted.states[k]
+        p, n = len(group.cov), group.n_obs
+        d = group.mean - state.mu if state.structure.has_means else np.zeros(p)
+        constant = p * math.log(2.0 * math.pi)
+        S = group.unbiased if unbiased else group.cov
+        T = S + np.outer(d, d)
+        log_det = float(np.linalg.slogdet(state.sigma)[1])
+        model -= 0.5 * n * (constant + log_det + float((fitted.inverses[k] * T).sum()))
+        saturated -= 0.5 * n * (constant + float(np.linalg.slogdet(S)[1]) + p)
+        if exo:
+            inner = S[np.ix_(exo, exo)]
+            own = -0.5 * n * (len(exo) * (math.log(2.0 * math.pi) + 1.0) + float(np.linalg.slogdet(inner)[1]))
+            model, saturated = model - own, saturated - own
+    return model, saturated
+
+
+def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
+    """Return GFI, AGFI and PGFI: weighted squares of residuals over those of the sample moments (lavaan 0.6)."""
+    engine = fitted.engine
+    means = engine.table.mean_structure
+    residual = whole = 0.0
+    for k, state in enumerate(fitted.states):
+        group, weight = engine.sample.groups[k], engine.weights[k]
+        S = group.cov if engine.method.is_likelihood else group.unbiased
+        V = engine.discrepancy.V[k] if isinstance(engine.discrepancy, MomentLeastSquares) else None
+        W = np.linalg.inv(S if engine.method.discrepancy == "GLS" else state.sigma)
+        for moments, center, sign in ((S - state.sigma, group.mean - state.mu, True), (S, group.mean, False)):
+            vector = center if means else None
+            if V is None:
+                part = weight * _weighted_square(moments, vector, W)
+            else:
+                stacked = stack_moments(moments, vector)
+                part = weight * float(stacked @ weigh(V, stacked))
+            residual, whole = (residual + part, whole) if sign else (residual, whole + part)
+    count = n_moments(engine.table)
+    gfi = 1.0 - residual / whole
+    return {
+        "gfi": gfi,
+        "agfi": 1.0 - count / df * (1.0 - gfi) if df > 0 else 1.0,
+        "pgfi": df / count * gfi,
+    }
+
+
+def _weighted_square(moments: Array, center: Array | None, W: Array) -> float:
+    A = W @ moments
+    out = 0.5 * float((A * A.T).sum())
+    return out + (float(center @ W @ center) if center is not None else 0.0)
+
+
+# --------------------------------------------------------------------------- all of it
+def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
+    """Return every index that is defined for the method, under lavaan's names."""
+    engine = fitted.engine
+    test = chi_square(fitted)
+    n, groups = engine.n_effective, engine.table.n_groups
+    likelihood = engine.method.discrepancy in ("ML", "FIML")
+    npar = fitted.tangent.shape[1]
+    out = {
+        "npar": float(npar),
+        "fmin": fitted.value * (1.0 if likelihood else engine.n_effective / engine.sample.n_obs),
+        **_test_entries(test, ""),
+    }
+    if baseline is not None:
+        base = chi_square(baseline)
+        out |= _test_entries(base, "baseline.")
+        if test.df >= 0:
+            out |= comparative_indices(test, base)
+    if likelihood:
+        out |= information_criteria(*log_likelihoods(fitted), npar, engine.sample.n_obs)
+    else:
+        out["ntotal"] = float(engine.sample.n_obs)
+    out |= rmsea_indices(test, n, groups)
+    out |= residual_indices(residual_moments(fitted), engine.weights, means=engine.table.mean_structure)
+    out |= sample_size_indices(test, n, npar, groups)
+    return out | goodness_of_fit(fitted, test.df)
+
+
+def residual_moments(fitted: Fitted) -> list[dict[str, Array]]:
+    """Return sample and implied moments of each group."""
+    engine = fitted.engine
+    biased = engine.method.is_likelihood
+    return [
+        {
+            "S": group.cov if biased else group.unbiased,
+            "sigma": state.sigma,
+            "m": group.mean,
+            "mu": state.mu if state.structure.has_means else np.asarray(group.mean),
+        }
+        for group, state in zip(engine.sample.groups, fitted.states, strict=True)
+    ]
+
+
+def _test_entries(test: ChiSquare, prefix: str) -> dict[str, float]:
+    out = {
+        f"{prefix}chisq": test.chisq,
+        f"{prefix}df": float(test.df),
+        f"{prefix}pvalue": chi_square_pvalue(test.chisq, test.df),
+    }
+    if test.is_scaled:
+        out |= {
+            f"{prefix}chisq.scaled": test.scaled,
+            f"{prefix}df.scaled": float(test.df),
+            f"{prefix}pvalue.scaled": chi_square_pvalue(test.scaled, test.df),
+            f"{prefix}chisq.scaling.factor": test.scaling_factor,
+        }
+    return out

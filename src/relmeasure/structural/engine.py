@@ -1,0 +1,203 @@
+"""A model, a sample and a method together: objective, information, covariance of estimates, tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from relmeasure.numerics.optimize import sandwich, symmetric_inverse
+from relmeasure.structural.cases import Cases, block_scores, cluster_sums
+from relmeasure.structural.discrepancy import (
+    Discrepancy,
+    GeneralizedLeastSquares,
+    MomentLeastSquares,
+    NormalLikelihood,
+    moment_jacobian,
+    stack_moments,
+    weigh,
+)
+from relmeasure.structural.implied import BlockState, ModelStructure
+from relmeasure.structural.method import Method
+from relmeasure.structural.moment_weights import inverse_acov, normal_acov_diagonal, normal_acov_product
+from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.restrictions import Relation, Restrictions, free_jacobian, restrictions_of
+from relmeasure.structural.samples import Sample
+
+__all__ = ["Engine", "Fitted"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Engine:
+    """What does not depend on the estimates."""
+
+    def __init__(self, table: ParameterTable, sample: Sample, method: Method, cases: Cases | None = None) -> None:
+        self.table, self.sample, self.method, self.cases = table, sample, method, cases
+
+    @cached_property
+    def structure(self) -> ModelStructure:
+        """Index structure of the model."""
+        return ModelStructure(self.table)
+
+    @cached_property
+    def restrictions(self) -> Restrictions:
+        """Equalities and inequalities."""
+        return restrictions_of(self.table)
+
+    @property
+    def n_effective(self) -> float:
+        """What a chi-square multiplies ``F`` by: n, or n - 1 a group."""
+        n = float(self.sample.n_obs)
+        return n if self.method.is_likelihood else n - len(self.sample.groups)
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Share of each group in the objective."""
+        if self.method.is_likelihood:
+            return self.sample.shares
+        total = self.n_effective
+        return tuple((group.n_obs - 1.0) / total for group in self.sample.groups)
+
+    @cached_property
+    def discrepancy(self) -> Discrepancy:
+        """The objective."""
+        groups, kind = self.sample.groups, self.method.discrepancy
+        if kind == "ML":
+            unbiased = [g.unbiased for g in groups] if self.method.likelihood == "wishart" else None
+            return NormalLikelihood(self.structure, groups, self.weights, unbiased)
+        if kind == "GLS":
+            return GeneralizedLeastSquares(self.structure, groups, self.weights)
+        return MomentLeastSquares(self.structure, *self.moment_weights, self.weights)
+
+    @cached_property
+    def moment_weights(self) -> tuple[list[Array], list[Array]]:
+        """Sample moments and their weights, for least squares over moments."""
+        means = self.table.mean_structure
+        moments, weights = [], []
+        for group in self.sample.groups:
+            moments.append(stack_moments(group.unbiased, np.asarray(group.mean) if means else None))
+            if self.method.discrepancy == "ULS":
+                weights.append(np.ones(len(moments[-1])))
+            elif self.method.discrepancy == "DWLS":
+                weights.append(1.0 / normal_acov_diagonal(group.unbiased, means=means))
+            else:
+                weights.append(inverse_acov(np.asarray(group.acov), group.n_obs))
+        return moments, weights
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An engine at its estimates.
+
+    Attributes
+    ----------
+    engine : Engine
+    x : array (q,)
+        Free parameters.
+    active : tuple of Relation
+        Inequalities that hold as equalities.
+    """
+
+    engine: Engine
+    x: Array
+    active: tuple[Relation, ...] = ()
+
+    @cached_property
+    def states(self) -> list[BlockState]:
+        """Blocks at the estimates."""
+        return self.engine.structure.states(self.x)
+
+    @cached_property
+    def row_values(self) -> Array:
+        """Value of each row of the table."""
+        return self.engine.table.values(self.x)
+
+    @cached_property
+    def row_jacobian(self) -> Array:
+        """Jacobian of the rows over the free parameters, array (rows, q)."""
+        return free_jacobian(self.engine.table)
+
+    @cached_property
+    def inverses(self) -> list[Array]:
+        """Inverses of the implied covariance matrices."""
+        return [np.linalg.inv(state.sigma) for state in self.states]
+
+    @cached_property
+    def tangent(self) -> Array:
+        """Directions in which the estimates can move, array (q, r)."""
+        return self.engine.restrictions.tangent(self.engine.table, self.x, self.active)
+
+    @cached_property
+    def value(self) -> float:
+        """``F / 2``."""
+        return self.engine.discrepancy.value(self.x)
+
+    def information(self, kind: str) -> Array:
+        """Return the expected or observed information per observation, array (q, q)."""
+        return self.engine.discrepancy.curvature(self.x, exact=kind == "observed")
+
+    @cached_property
+    def bread(self) -> Array | None:
+        """Inverse information within the tangent space, array (q, q); None when singular."""
+        return self.inverse_within(self.information(self.engine.method.information))
+
+    def inverse_within(self, information: Array) -> Array | None:
+        """Return ``T (T' I T)^{-1} T'``."""
+        T = self.tangent
+        if T.shape[0] == T.shape[1] and self.engine.restrictions.trivial:
+            return symmetric_inverse(information)
+        inner = symmetric_inverse(T.T @ information @ T)
+        return None if inner is None else T @ inner @ T.T
+
+    @cached_property
+    def meat(self) -> Array:
+        """Covariance of the scores per observation, array (q, q): at the model, or (MLM) at the sample moments."""
+        cases, structure = self.engine.cases, self.engine.structure
+        if cases is None:
+            raise ValueError("robust standard errors need the rows")
+        at_sample = self.engine.method.se == "robust.sem"
+        parts, sums = [], []
+        for k, (state, W) in enumerate(zip(self.states, self.inverses, strict=True)):
+            group, rows = self.engine.sample.groups[k], cases.groups[k]
+            center = group.mean if at_sample or not state.structure.has_means else state.mu
+            scores = block_scores(state, W, rows.rows, center, group.cov if at_sample else None)
+            if rows.weights is not None:
+                scores = scores * rows.weights[:, None]
+            if rows.clusters is None:
+                parts.append(scores.T @ scores / cases.n_obs)
+            else:
+                full = np.zeros((len(scores), structure.n_free))
+                full[:, state.structure.index] = scores
+                sums.append((full, rows.clusters))
+        if not sums:
+            return structure.scatter_matrix(parts)
+        totals = cluster_sums(np.concatenate([s for s, _ in sums]), np.concatenate([c for _, c in sums]))
+        out: Array = totals.T @ totals / cases.n_obs
+        return out
+
+    @cached_property
+    def moment_meat(self) -> Array:
+        """Covariance of the gradient of least squares under normality, array (q, q)."""
+        engine, parts = self.engine, []
+        _, weights = engine.moment_weights
+        for k, state in enumerate(self.states):
+            left = weigh(weights[k], moment_jacobian(state))
+            S = engine.sample.groups[k].unbiased
+            parts.append(engine.weights[k] * normal_acov_product(left, S, means=state.structure.has_means))
+        return engine.structure.scatter_matrix(parts)
+
+    @cached_property
+    def covariance(self) -> Array | None:
+        """Covariance of the estimates, array (q, q); None when the information is singular."""
+        method, bread = self.engine.method, self.bread
+        if method.se == "none" or bread is None:
+            return None
+        n = self.engine.n_effective
+        if method.discrepancy in ("ULS", "DWLS"):
+            return sandwich(bread, self.moment_meat) / n
+        if method.se == "standard":
+            return bread / n
+        return sandwich(bread, self.meat) / n

@@ -1,0 +1,137 @@
+"""Minimise a discrepancy under the restrictions of a model, from several starts if need be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relmeasure.numerics.optimize import Minimum, minimize
+from relmeasure.structural.active_set import minimize_restricted
+from relmeasure.structural.discrepancy import Discrepancy
+from relmeasure.structural.restrictions import Relation, Restrictions
+
+__all__ = ["Solution", "solve"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_EXTRA_STARTS = 8
+"""Further starts after a failure."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where estimation ended.
+
+    Attributes
+    ----------
+    x : array (q,)
+        Free parameters.
+    minimum : Minimum
+        Of the last minimisation.
+    value : float
+        ``F / 2``.
+    n_starts : int
+        Starts used.
+    active : tuple of Relation
+        Inequalities that hold as equalities.
+    """
+
+    x: Array
+    minimum: Minimum
+    value: float
+    n_starts: int
+    active: tuple[Relation, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the minimisation converged."""
+        return self.minimum.converged
+
+
+class Reduced:
+    """A discrepancy over the reduced parameters."""
+
+    def __init__(self, discrepancy: Discrepancy, restrictions: Restrictions) -> None:
+        self.discrepancy, self.restrictions = discrepancy, restrictions
+
+    def value(self, alpha: Array) -> float:
+        """Return the value."""
+        return self.discrepancy.value(self.restrictions.expand(alpha))
+
+    def gradient(self, alpha: Array) -> Array:
+        """Return the gradient."""
+        return self.restrictions.reduce_gradient(self.discrepancy.gradient(self.restrictions.expand(alpha)))
+
+    def curvature(self, alpha: Array, *, exact: bool) -> Array:
+        """Return the curvature."""
+        full = self.discrepancy.curvature(self.restrictions.expand(alpha), exact=exact)
+        return self.restrictions.reduce_curvature(full)
+
+
+def solve(
+    discrepancy: Discrepancy,
+    restrictions: Restrictions,
+    start: Array,
+    *,
+    accept: Callable[[Array], bool] | None = None,
+    max_iterations: int = 200,
+) -> Solution:
+    """Minimise; on failure start again from displaced values and keep the best.
+
+    Parameters
+    ----------
+    discrepancy : Discrepancy
+    restrictions : Restrictions
+    start : array (q,)
+        Starting values of the free parameters.
+    accept : callable, optional
+        Whether a converged solution is proper; an improper one sends out further starts, and it is kept only if none of
+        them converges to a lower value.
+    max_iterations : int
+        Steps per start.
+    """
+    reduced = Reduced(discrepancy, restrictions)
+    best: Solution | None = None
+    for n, point in enumerate(_starts(reduced, restrictions, start), start=1):
+        minimum = minimize(reduced, point, max_iterations=max_iterations)
+        found = Solution(restrictions.expand(minimum.x), minimum, minimum.value, n)
+        best = found if best is None else _better(best, found)
+        if best.converged and (accept is None or accept(best.x)):
+            break
+        if n > 2 and best.converged:
+            break
+    if best is None:
+        raise ValueError("no starting values")
+    if restrictions.equalities or restrictions.inequalities:
+        x, minimum, active = minimize_restricted(discrepancy, restrictions, best.x, best.minimum)
+        return Solution(x, minimum, minimum.value, best.n_starts, active)
+    return best
+
+
+def _better(first: Solution, second: Solution) -> Solution:
+    if first.converged != second.converged:
+        return first if first.converged else second
+    if not math.isfinite(first.value):
+        return second
+    return second if second.value < first.value - 1e-9 * (1.0 + abs(first.value)) else first
+
+
+def _starts(reduced: Reduced, restrictions: Restrictions, start: Array) -> Sequence[Array]:
+    """The start itself, a cautious version of it where it has no value, and random displacements."""
+    first = restrictions.reduce(start)
+    if not math.isfinite(reduced.value(first)):
+        for shrink in (0.7, 0.4, 0.1):
+            smaller = restrictions.reduce(start * shrink)
+            if math.isfinite(reduced.value(smaller)):
+                first = smaller
+                break
+    rng = np.random.default_rng(1969)
+    others = [
+        restrictions.reduce(start * rng.uniform(0.5, 1.5, len(start)) + rng.uniform(-0.05, 0.05, len(start)))
+        for _ in range(_EXTRA_STARTS)
+    ]
+    return [first, *others]

@@ -1,0 +1,263 @@
+"""The result of a covariance-structure model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from relmeasure.exceptions import InadmissibleError, OptionError
+from relmeasure.numerics.optimize import quadratic_form_rows
+from relmeasure.results import FloatArray, FrameKind, Note, Provenance, Result, Status, Table
+from relmeasure.structural.cases import Cases
+from relmeasure.structural.engine import Engine, Fitted
+from relmeasure.structural.method import Method
+from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.restrictions import evaluate_definitions
+from relmeasure.structural.samples import Sample
+from relmeasure.structural.standardized import standardized_solution
+
+__all__ = ["StructuralFit"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class StructuralFit(Result):
+    """A fitted covariance-structure model.
+
+    Attributes
+    ----------
+    function : str
+        ``"cfa"`` or ``"sem"``.
+    table : ParameterTable
+        The parameters: what is free, fixed, equal.
+    sample : Sample
+        The sample statistics it rests on.
+    method : Method
+        Estimator, standard errors, test.
+    x : array (q,)
+        Free parameters, in the order of the table.
+    covariance : array (q, q)
+        Their covariance matrix; NaN where there is none.
+    indices : dict
+        Fit indices under lavaan's names; see ``fit_measures``.
+    status : Status
+        Whether it converged, is admissible, is identified; what stands against it.
+    n_iterations : int
+        Steps of the minimisation.
+    active : tuple of str
+        Inequality constraints that hold as equalities.
+    conf_level : float
+        Level of the intervals.
+    provenance : Provenance
+    warnings : tuple of Note
+        Everything that was warned about.
+    """
+
+    function: str
+    table: ParameterTable
+    sample: Sample
+    method: Method
+    x: FloatArray
+    covariance: FloatArray
+    indices: dict[str, float]
+    status: Status
+    n_iterations: int
+    active: tuple[str, ...]
+    conf_level: float
+    provenance: Provenance
+    warnings: tuple[Note, ...] = ()
+
+    # ------------------------------------------------------------------- inside
+    @cached_property
+    def _fitted(self) -> Fitted:
+        engine = Engine(self.table, self.sample, self.method, self._cases)
+        active = tuple(r for r in engine.restrictions.inequalities if r.text in self.active)
+        return Fitted(engine, np.asarray(self.x), active)
+
+    @property
+    def _cases(self) -> Cases | None:
+        """Rows behind the fit; None after ``from_dict`` and when moments were handed in."""
+        found: Cases | None = self.__dict__.get("_rows")
+        return found
+
+    def _with_rows(self, cases: Cases | None, fitted: Fitted | None = None) -> StructuralFit:
+        """Keep the rows, and what is computed already, beside the fields; neither is written to a dict."""
+        self.__dict__["_rows"] = cases
+        if fitted is not None:
+            self.__dict__["_fitted"] = fitted
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_fitted"}
+
+    def _usable(self, what: str, *, allow_inadmissible: bool) -> None:
+        """Refuse numbers that an improper solution cannot give."""
+        if self.status.level == "failed" and not self.status.converged:
+            raise InadmissibleError(f"{what} need a converged solution: {' '.join(self.status.reasons)}")
+        if self.status.admissible is False and not allow_inadmissible:
+            raise InadmissibleError(
+                f"{what} of an inadmissible solution mean nothing: {' '.join(self.status.reasons)} "
+                "Pass allow_inadmissible=True to compute them all the same.",
+                reasons=list(self.status.reasons),
+            )
+
+    # ------------------------------------------------------------------- estimates
+    def parameters(
+        self, *, standardized: bool = False, conf_level: float | None = None, kind: FrameKind = "pandas"
+    ) -> Any:
+        """Return the estimates, one row a parameter.
+
+        Parameters
+        ----------
+        standardized : bool
+            Add ``std_lv`` and ``std_all`` with their own delta-method standard errors.
+        conf_level : float, optional
+            Level of the intervals; default: that of the fit.
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            ``lhs op rhs group label est se z pvalue lower upper`` (and ``std_lv std_all std_lv_se std_all_se``). Fixed
+            parameters have standard error 0 and no test; intervals are ``est -/+ z se``.
+        """
+        return self._parameters(standardized=standardized, conf_level=conf_level).to_frame(kind)
+
+    def _parameters(self, *, standardized: bool = False, conf_level: float | None = None) -> Table:
+        table = self.table
+        estimates, jacobian = self._estimates()
+        se = self._errors(jacobian)
+        label = [*(("" if text.startswith(".") else text) for text in table.label), *table.definitions]
+        columns: dict[str, Any] = {
+            "lhs": (*table.lhs, *table.definitions),
+            "op": (*table.op, *(":=" for _ in table.definitions)),
+            "rhs": (*table.rhs, *table.definitions.values()),
+            "group": (*(table.groups[g - 1] for g in table.group), *("" for _ in table.definitions)),
+            "label": tuple(label),
+            "est": tuple(estimates),
+            "se": tuple(se),
+            **_wald(estimates, se, self.conf_level if conf_level is None else conf_level),
+        }
+        if standardized:
+            columns |= self._standardized()
+        return Table(columns)
+
+    def _estimates(self) -> tuple[Array, Array]:
+        """Values of all rows and of the definitions, with their Jacobian over the free parameters."""
+        return self._with_definitions(self._fitted.row_values, self._fitted.row_jacobian)
+
+    def _errors(self, jacobian: Array) -> Array:
+        """Delta-method standard errors; NaN where the estimates have none."""
+        if np.isnan(self.covariance).any():
+            moving = np.abs(jacobian).max(axis=1, initial=0.0) > 0
+            return np.where(moving, np.nan, 0.0)
+        return np.sqrt(np.maximum(quadratic_form_rows(jacobian, np.asarray(self.covariance)), 0.0))
+
+    def _standardized(self) -> dict[str, tuple[float, ...]]:
+        out = {}
+        for name in ("std_lv", "std_all"):
+            values, jacobian = standardized_solution(self._fitted, name)
+            values, jacobian = self._with_definitions(values, jacobian)
+            out[name], out[f"{name}_se"] = tuple(values), tuple(self._errors(jacobian))
+        return {name: out[name] for name in ("std_lv", "std_all", "std_lv_se", "std_all_se")}
+
+    def _with_definitions(self, values: Array, jacobian: Array) -> tuple[Array, Array]:
+        """Append the defined parameters, computed from these values of the rows."""
+        defined, slopes = evaluate_definitions(self.table, values, jacobian)
+        return np.concatenate([values, defined]), np.concatenate([jacobian, slopes])
+
+    def vcov(self, *, kind: FrameKind = "pandas") -> Any:
+        """Return the covariance matrix of the free parameters as a frame with their names."""
+        names = self.table.free_names
+        columns: dict[str, Any] = {"parameter": names}
+        columns |= {name: tuple(self.covariance[:, i]) for i, name in enumerate(_distinct(names))}
+        return Table(columns).to_frame(kind)
+
+    # ------------------------------------------------------------------- fit
+    def fit_measures(self, names: str | list[str] | None = None) -> dict[str, float]:
+        """Return fit indices under lavaan's names.
+
+        Plain names are naive; ``.scaled`` rests on the scaled chi-square; ``.robust`` is the consistent version. What
+        is not defined for the estimator is absent.
+
+        Parameters
+        ----------
+        names : str or list of str, optional
+            Only these.
+
+        Raises
+        ------
+        OptionError
+            A name that this fit does not have.
+        """
+        if names is None:
+            return dict(self.indices)
+        wanted = [names] if isinstance(names, str) else list(names)
+        for name in wanted:
+            if name not in self.indices:
+                raise OptionError.from_value("names", name, self.indices)
+        return {name: self.indices[name] for name in wanted}
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return self.sample.n_obs
+
+    @property
+    def converged(self) -> bool:
+        """Whether the minimisation converged."""
+        return bool(self.status.converged)
+
+    def implied(self, group: str | None = None) -> dict[str, Array]:
+        """Return the implied moments of a group: ``cov`` (p, p), ``mean`` (p,), ``factor_cov`` and ``factor_mean``."""
+        state = self._fitted.states[self._group_index(group)]
+        p = state.structure.n_observed
+        return {"cov": state.sigma, "mean": state.mu, "factor_cov": state.V[p:, p:], "factor_mean": state.nu[p:]}
+
+    def _group_index(self, group: str | None) -> int:
+        groups = self.table.groups
+        if group is None and len(groups) == 1:
+            return 0
+        if group not in groups:
+            raise OptionError.from_value("group", group, groups)
+        return groups.index(group)
+
+    def _table(self) -> Table:
+        return self._parameters()
+
+    def summary(self) -> str:
+        """Return the method, the fit, the estimates, and what stands against them."""
+        from relmeasure.structural.printing import summarize
+
+        return summarize(self)
+
+
+def _wald(estimates: Array, se: Array, level: float) -> dict[str, tuple[float, ...]]:
+    """``z``, ``pvalue``, ``lower``, ``upper``."""
+    from scipy.special import ndtr, ndtri
+
+    if not 0.0 < level < 1.0:
+        raise OptionError.from_value("conf_level", level, ("a number between 0 and 1",))
+    z = np.divide(estimates, se, out=np.full_like(estimates, math.nan), where=se > 0)
+    half = float(ndtri(0.5 + level / 2.0)) * se
+    return {
+        "z": tuple(z),
+        "pvalue": tuple(2.0 * ndtr(-np.abs(z))),
+        "lower": tuple(estimates - half),
+        "upper": tuple(estimates + half),
+    }
+
+
+def _distinct(names: tuple[str, ...]) -> list[str]:
+    """Equal labels get a number behind them."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name} [{seen[name]}]")
+    return out

@@ -1,0 +1,69 @@
+"""The text of a fitted model."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from relmeasure.results import Table
+
+if TYPE_CHECKING:
+    from relmeasure.structural.fit import StructuralFit
+
+__all__ = ["summarize"]
+
+_TITLES = {
+    "=~": "Loadings",
+    "~": "Regressions",
+    "~~": "Variances and covariances",
+    "~1": "Intercepts",
+    "|": "Thresholds",
+    "~*~": "Scales of latent responses",
+    ":=": "Defined parameters",
+}
+
+
+def summarize(fit: StructuralFit) -> str:
+    """Return the method, the fit, the estimates, and what stands against them."""
+    lines = [f"{fit.function}: {fit.status.level}", *(f"! {reason}" for reason in fit.status.reasons)]
+    lines += [fit.method.words, f"{fit.sample.n_obs} rows; {fit.sample.rule}"]
+    if fit.table.n_groups > 1:
+        sizes = ", ".join(f"{group.name} ({group.n_obs})" for group in fit.sample.groups)
+        lines.append(f"Groups, in order of appearance: {sizes}")
+    lines += _fit_lines(fit.indices)
+    table = fit._parameters(standardized=fit.status.level != "failed")
+    shown = ["lhs", "op", "rhs", "group", "label", "est", "se", "z", "pvalue", "lower", "upper", "std_all"]
+    for op, title in _TITLES.items():
+        rows = [row for row in table.rows() if row["op"] == op]
+        if not rows:
+            continue
+        names = [name for name in shown if name in table.columns and any(row[name] != "" for row in rows)]
+        lines += ["", title, Table.from_rows([{n: row[n] for n in names} for row in rows], names).to_text()]
+    return "\n".join([*lines, *(note.summary() for note in fit.warnings)])
+
+
+def _fit_lines(indices: dict[str, float]) -> list[str]:
+    lines = []
+    for tag, title in (("", "chi-square"), (".scaled", "scaled chi-square")):
+        if f"chisq{tag}" in indices:
+            chisq, df, p = (indices[f"{name}{tag}"] for name in ("chisq", "df", "pvalue"))
+            lines.append(f"{title}({df:g}) = {chisq:.3f}, {_p(p)}")
+    for tag in ("", ".scaled", ".robust"):
+        parts = [
+            f"{name}{tag} = {indices[name + tag]:.3f}" for name in ("cfi", "tli", "rmsea") if name + tag in indices
+        ]
+        if f"rmsea.ci.lower{tag}" in indices:
+            parts[-1] += f" [{indices[f'rmsea.ci.lower{tag}']:.3f}, {indices[f'rmsea.ci.upper{tag}']:.3f}]"
+        if parts:
+            lines.append(", ".join(parts))
+    if "srmr" in indices:
+        lines.append(f"srmr = {indices['srmr']:.3f}")
+    if "aic" in indices:
+        lines.append(f"logl = {indices['logl']:.3f}, aic = {indices['aic']:.3f}, bic = {indices['bic']:.3f}")
+    return lines
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "no degrees of freedom"
+    return "p < .001" if value < 0.001 else f"p = {value:.3f}"

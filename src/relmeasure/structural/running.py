@@ -1,0 +1,258 @@
+"""One call of ``cfa`` or ``sem``: read the model, read the data, estimate, assess, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from relmeasure._version import __version__
+from relmeasure.exceptions import (
+    NotConvergedWarning,
+    NotIdentifiedWarning,
+    OptionError,
+    RelmeasureWarning,
+    UnsupportedDataError,
+)
+from relmeasure.instruments.definition import Instrument
+from relmeasure.results import Provenance, Status, announce, frozen_array
+from relmeasure.structural.admissible import admissibility
+from relmeasure.structural.assess import fit_baseline, measures, n_moments
+from relmeasure.structural.engine import Engine, Fitted
+from relmeasure.structural.estimation import Solution, solve
+from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.groups import GroupEqual
+from relmeasure.structural.identification import Identification, check_identification
+from relmeasure.structural.method import Estimator, Information, Likelihood, Method, Missing, method_of
+from relmeasure.structural.model_from_instrument import Structure, instrument_scales, model_from_instrument
+from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.reading import (
+    Reading,
+    Request,
+    group_names,
+    is_statistic,
+    open_rows,
+    read_rows,
+    read_statistic,
+    with_acov,
+)
+from relmeasure.structural.roles import roles_of
+from relmeasure.structural.specification import ModelOptions, build_table
+from relmeasure.structural.start import starting_values, with_sample_moments
+from relmeasure.structural.syntax import Model, parse_model
+
+__all__ = ["Call", "fit_table", "run"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What the user asked for; see ``cfa``."""
+
+    function: str
+    model: Instrument | str
+    data: Any
+    estimator: Estimator = "ML"
+    ordered: Sequence[str] | bool | None = None
+    group: Any = None
+    missing: Missing = "listwise"
+    cluster: Any = None
+    weights: Any = None
+    std_lv: bool | None = None
+    auto: bool = True
+    structure: Structure = "correlated"
+    scales: Sequence[str] | None = None
+    orthogonal: bool = False
+    fixed_x: bool = True
+    mean_structure: bool | None = None
+    parameterization: Literal["delta", "theta"] = "delta"
+    group_equal: Sequence[GroupEqual] = ()
+    group_partial: Sequence[str] = ()
+    information: Information | None = None
+    likelihood: Likelihood = "normal"
+    conf_level: float = 0.95
+    max_iterations: int = 200
+    unknown: Literal["raise", "missing"] = "raise"
+
+    @property
+    def instrument(self) -> Instrument | None:
+        """The instrument, if one was given."""
+        return self.model if isinstance(self.model, Instrument) else None
+
+    def read_model(self) -> Model:
+        """Return the formulas."""
+        if isinstance(self.model, Instrument):
+            return model_from_instrument(self.model, self.structure, self.scales)
+        model = parse_model(self.model)
+        if model.blocks:
+            raise UnsupportedDataError(
+                f"Blocks ('{model.blocks[0]}') are not supported here. Groups: use group=.", blocks=list(model.blocks)
+            )
+        return model
+
+    def read_method(self) -> Method:
+        """Return the method."""
+        if not 0.0 < self.conf_level < 1.0:
+            raise OptionError.from_value("conf_level", self.conf_level, ("a number between 0 and 1",))
+        if self.parameterization not in ("delta", "theta"):
+            raise OptionError.from_value("parameterization", self.parameterization, ("delta", "theta"))
+        return method_of(
+            self.estimator,
+            missing=self.missing,
+            information=self.information,
+            likelihood=self.likelihood,
+            ordinal=bool(self.ordered),
+            clustered=self.cluster is not None,
+            weighted=self.weights is not None,
+        )
+
+    def options(self, groups: tuple[str, ...]) -> ModelOptions:
+        """Return how the table is completed."""
+        means = self.mean_structure
+        if means is None and (len(groups) > 1 or self.cluster is not None or self.missing == "fiml"):
+            means = True
+        return ModelOptions(
+            auto=self.auto,
+            std_lv=self.instrument is not None if self.std_lv is None else self.std_lv,
+            orthogonal=self.orthogonal,
+            fixed_x=self.fixed_x,
+            mean_structure=means,
+            parameterization=self.parameterization,
+            groups=groups,
+            group_equal=tuple(self.group_equal),
+            group_partial=tuple(self.group_partial),
+        )
+
+    def request(self, names: Sequence[str]) -> Request:
+        """Return what is asked of the data."""
+        scales = None
+        if self.instrument is not None:
+            scales = [scale.id for scale in instrument_scales(self.instrument, self.scales)]
+        return Request(
+            names=tuple(names),
+            group=self.group,
+            clusters=_cluster_columns(self.cluster),
+            weights=self.weights,
+            missing=self.missing,
+            instrument=self.instrument,
+            scales=scales,
+            unknown=self.unknown,
+        )
+
+
+def _cluster_columns(cluster: Any) -> tuple[Any, ...]:
+    """One or two dimensions of clusters: a pair of names or of arrays is two."""
+    if cluster is None:
+        return ()
+    if isinstance(cluster, (list, tuple)) and len(cluster) == 2 and not np.isscalar(cluster[0]):
+        return tuple(cluster)
+    if isinstance(cluster, (list, tuple)) and all(isinstance(c, str) for c in cluster) and len(cluster) <= 2:
+        return tuple(cluster)
+    return (cluster,)
+
+
+def run(call: Call) -> StructuralFit:
+    """Do what the call asks for."""
+    method, model = call.read_method(), call.read_model()
+    request = call.request(roles_of(model.formulas).observed)
+    if is_statistic(call.data):
+        groups = tuple(str(name) for name in call.data) if isinstance(call.data, dict) else ("",)
+        table = build_table(model, call.options(groups))
+        reading = read_statistic(call.data, request, means=table.mean_structure)
+    else:
+        rows = open_rows(call.data, request)
+        table = build_table(model, call.options(group_names(rows)))
+        reading = read_rows(rows)
+        if method.discrepancy == "WLS":
+            reading = with_acov(reading, means=table.mean_structure)
+    if reading.cases is None and (method.se.startswith("robust") or method.robust or method.discrepancy == "WLS"):
+        raise UnsupportedDataError(
+            f"estimator={call.estimator!r} needs the rows, and moments were handed in: use 'ML'.",
+            estimator=call.estimator,
+        )
+    return fit_table(table, reading, method, call)
+
+
+def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Call) -> StructuralFit:
+    """Estimate and assess a table on the data that were read."""
+    table = with_sample_moments(table, reading.sample.groups)
+    engine = Engine(table, reading.sample, method, reading.cases)
+    start = starting_values(table, reading.sample.groups)
+    identification = check_identification(engine.structure, engine.restrictions, [start, start], n_moments(table))
+    solution = solve(
+        engine.discrepancy,
+        engine.restrictions,
+        start,
+        accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
+        max_iterations=call.max_iterations,
+    )
+    fitted = Fitted(engine, solution.x, solution.active)
+    raised, status = _judge(fitted, solution, identification)
+    covariance = fitted.covariance if status.level != "failed" else None
+    if covariance is None:
+        covariance = np.full((table.n_free, table.n_free), np.nan)
+        if status.level != "failed":
+            text = "The information matrix is singular: there are no standard errors. The model is hardly identified."
+            raised.append(NotIdentifiedWarning(text))
+            status = replace(status, level="caution", reasons=(*status.reasons, text))
+    indices = measures(fitted, fit_baseline(engine)) if solution.converged else {}
+    notes = (*reading.sample.notes, *announce([*reading.warnings, *raised]))
+    fit = StructuralFit(
+        function=call.function,
+        table=table,
+        sample=reading.sample,
+        method=method,
+        x=frozen_array(solution.x),
+        covariance=frozen_array(covariance),
+        indices=indices,
+        status=status,
+        n_iterations=solution.minimum.iterations,
+        active=tuple(relation.text for relation in solution.active),
+        conf_level=call.conf_level,
+        provenance=_provenance(call, reading),
+        warnings=notes,
+    )
+    return fit._with_rows(reading.cases, fitted)
+
+
+def _judge(
+    fitted: Fitted, solution: Solution, identification: Identification
+) -> tuple[list[RelmeasureWarning], Status]:
+    """Return the warnings and the status."""
+    raised: list[RelmeasureWarning] = [NotIdentifiedWarning(reason) for reason in identification.reasons]
+    if not solution.converged:
+        raised.append(
+            NotConvergedWarning(
+                f"No solution after {solution.n_starts} starts ({solution.minimum.message}). Check the model for "
+                "factors without enough items and the data for items on very different scales; give start() values, "
+                "or simplify.",
+                n_starts=solution.n_starts,
+            )
+        )
+    bounds = tuple(relation.text for relation in solution.active if ":=" not in relation.text)
+    improper = admissibility(fitted.engine.table, fitted.states, bounds) if solution.converged else []
+    raised += improper
+    failed = not solution.converged or not identification.identified
+    level: Literal["ok", "caution", "failed"] = "failed" if failed else "caution" if improper else "ok"
+    status = Status(
+        level=level,
+        converged=solution.converged,
+        admissible=not improper if solution.converged else None,
+        identified=identification.identified,
+        reasons=tuple(warning.message for warning in raised),
+    )
+    return raised, status
+
+
+def _provenance(call: Call, reading: Reading) -> Provenance:
+    return Provenance(
+        function=call.function,
+        version=__version__,
+        n_rows=reading.n_rows,
+        n_obs=reading.sample.n_obs,
+        rule=reading.sample.rule,
+        instrument=None if call.instrument is None else call.instrument.label,
+    )
