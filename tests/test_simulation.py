@@ -93,6 +93,18 @@ def test_reversed_item_is_stored_reversed(instrument: Instrument) -> None:
     assert keyed > 0.2
 
 
+def test_a_range_may_be_descending_and_reversed() -> None:
+    """Two reflections are none: all items of the scale agree once keyed."""
+    definition = _definition()
+    definition["response_scales"]["lid"] = {"kind": "range", "direction": "descending", "minimum": 0, "maximum": 100}
+    definition["items"][10] |= {"response_scale": "lid", "key": -1}
+    definition["items"][11] |= {"response_scale": "lid"}
+    made = Instrument.model_validate(definition)
+    data = simulate(made, n_clusters=20, cluster_size=25, rng=1)
+    signs = np.sign(np.corrcoef(data[["d1", "d2", "d3"]].to_numpy(dtype=float).T))
+    assert signs[0].tolist() == [1.0, -1.0, 1.0]
+
+
 def test_intraclass_correlation_follows_icc(instrument: Instrument) -> None:
     """The ANOVA ICC of a score is icc times its reliability; it is zero without class differences."""
     found = []

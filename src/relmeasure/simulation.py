@@ -222,7 +222,7 @@ def _designs(instrument: Instrument, loading: float | Mapping[str, float]) -> li
         keyed = instrument.keyed_values(item.id)
         order = sorted(keyed, key=keyed.__getitem__)
         low, high = response_scale.score_range
-        upward = item.key == 1 and response_scale.direction == "ascending"
+        upward = not instrument.is_reflected(item.id)
         designs.append(
             _ItemDesign(
                 item=item.id,
