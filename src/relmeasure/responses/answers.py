@@ -98,7 +98,10 @@ def codes_expression(source: Source, item: str, scale: ResponseScale) -> nw.Expr
         wide = source.dtypes[item] in (nw.UInt64, nw.Int128, nw.UInt128)
         return column.cast(nw.Float64) if wide else None
     if kind == "float":
-        return None if source.nan_is_null(item) else blank_to_null(column)
+        double = source.dtypes[item] == nw.Float64
+        if source.nan_is_null(item):
+            return None if double else column.cast(nw.Float64)
+        return blank_to_null(column if double else column.cast(nw.Float64))
     if kind == "decimal":
         return column.cast(nw.Float64)
     if kind == "empty":
@@ -106,7 +109,8 @@ def codes_expression(source: Source, item: str, scale: ResponseScale) -> nw.Expr
     if kind == "boolean":
         return column.cast(nw.Int8) if truth(scale) else nw.when(~column.is_null()).then(nw.lit(NO_CODE))
     if kind == "text":
-        return _text_expression(column.cast(nw.String), scale)
+        plain = source.dtypes[item] == nw.String
+        return _text_expression(column if plain else nw.when(~column.is_null()).then(column.cast(nw.String)), scale)
     raise NonNumericError(
         f"Item '{item}' holds {source.dtypes[item]}, which is no answer: hand in codes, numbers or labels.",
         item=item,

@@ -15,9 +15,11 @@ import narwhals.stable.v2 as nw
 from relmeasure.exceptions import (
     AlreadyKeyedError,
     CodesAsMissingWarning,
+    ColumnCollisionError,
     OptionError,
     RelmeasureWarning,
     UnsupportedDataError,
+    shorten,
     warn_user,
 )
 from relmeasure.instruments.definition import Instrument
@@ -113,8 +115,11 @@ class KeyedResponses:
     def frame(self) -> Any:
         """The data with keyed values in the item columns, floats with null where there is no answer."""
         raw = self.responses
-        keyed = [plan.value(plan.answer).cast(nw.Float64).alias(item) for item, plan in raw.plans.items()]
-        return raw.work.with_columns(*keyed).select(*raw.source.columns).to_native()
+        keyed = [plan.keyed_value.alias(item) for item, plan in raw.plans.items()]
+        if isinstance(raw.work, nw.LazyFrame):
+            return raw.work.with_columns(*keyed).select(*raw.source.columns).to_native()
+        made = raw.work.select(*keyed)
+        return raw.source.owned.with_columns(*(made.get_column(item) for item in raw.items)).to_native()
 
     def keyed(self) -> KeyedResponses:
         """Refuse: these answers are keyed already."""
@@ -205,6 +210,12 @@ def bound(
     if type(data).__module__ == "numpy" and hasattr(data, "ndim"):
         data = array_frame(data, instrument.item_ids)
     source = open_frame(data)
+    reserved = [name for name in source.columns if isinstance(name, str) and name.startswith(WORKING)]
+    if reserved:
+        raise ColumnCollisionError(
+            f"Column names that start with '{WORKING}' are kept for working columns: rename {shorten(reserved)}.",
+            columns=reserved,
+        )
     items = _items(instrument, wanted, source, everything=scales is None)
     work, plans = _numbers(instrument, source, items)
     n_rows, looked = look(work, plans)
@@ -277,7 +288,7 @@ def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tu
     series: dict[str, Any] = {}
     for item in items:
         scale = instrument.response_scale(item)
-        name = f"{WORKING}{item}"
+        name = f"{WORKING}code_{item}"
         if source.kinds[item] == "object":
             column = source.frame.get_column(item)  # type: ignore[union-attr]
             numbers = code_series(column.to_list(), scale, item)
@@ -293,7 +304,7 @@ def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tu
     if new:
         work = work.with_columns(*new)
     dtypes = work.collect_schema() if new else source.dtypes
-    columns = {item: f"{WORKING}{item}" if item in series else item for item in items}
+    columns = {item: f"{WORKING}code_{item}" if item in series else item for item in items}
     return work, [ItemPlan.of(instrument, item, column, dtypes[column]) for item, column in columns.items()]
 
 

@@ -18,12 +18,12 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.instruments.definition import Instrument
-from relmeasure.responses.frames import Frame
+from relmeasure.responses.frames import Frame, kind_of
 from relmeasure.responses.items import ItemPlan, Seen
 
 __all__ = ["Shift", "collected", "count_rows", "look", "origin_shifts", "unknown_codes_error", "unknown_codes_warnings"]
 
-_LOW, _HIGH, _FRACTIONS = "__low", "__high", "__fractions"
+_LOW, _HIGH, _FRACTIONS, _UNKNOWN = "__low", "__high", "__fractions", "__unknown"
 _BLOCK = 1 << 16
 """Numbers looked at while they are in cache."""
 _SHOWN = 5
@@ -40,14 +40,19 @@ def look(frame: Frame, plans: Sequence[ItemPlan]) -> tuple[int, list[ItemPlan]]:
     """Return the number of rows, and the plans with what their columns were seen to hold."""
     quick = [_array_facts(frame, plan) for plan in plans]
     rest = [plan for plan, facts in zip(plans, quick, strict=True) if facts is None]
+    exact: set[str] = set()
+    answers: dict[str, Seen] = {}
     if not rest and not isinstance(frame, nw.LazyFrame):
-        n_rows, answers = len(frame), {}
+        n_rows = len(frame)
     else:
-        (row,) = collected(frame.select(nw.len().alias("n"), *_facts(rest))).rows(named=True)
+        counted = [plan for plan in rest if isinstance(frame, nw.LazyFrame) and _needs_count(plan)]
+        query = [nw.len().alias("n"), *_facts(rest), *map(_unknown_count, counted)]
+        (row,) = collected(frame.select(*query)).rows(named=True)
         n_rows, answers = int(row["n"]), {plan.item: _seen(row, plan.column) for plan in rest}
+        exact = {plan.item for plan in counted}
     found = [answers[plan.item] if facts is None else facts for plan, facts in zip(plans, quick, strict=True)]
     planned = [replace(plan, seen=seen) for plan, seen in zip(plans, found, strict=True)]
-    doubtful = [i for i, plan in enumerate(planned) if _doubtful(plan)]
+    doubtful = [i for i, plan in enumerate(planned) if plan.item not in exact and _doubtful(plan)]
     if doubtful:
         counts = count_rows(frame, [planned[i].is_unknown for i in doubtful])
         for i, n in zip(doubtful, counts, strict=True):
@@ -75,7 +80,17 @@ def _facts(plans: Sequence[ItemPlan]) -> list[nw.Expr]:
 
 def _seen(row: Mapping[str, Any], column: str) -> Seen:
     low, high = _number(row[f"{column}{_LOW}"]), _number(row[f"{column}{_HIGH}"])
-    return Seen(low, high, bool(row.get(f"{column}{_FRACTIONS}") or False))
+    return Seen(low, high, bool(row.get(f"{column}{_FRACTIONS}")), int(row.get(f"{column}{_UNKNOWN}") or 0))
+
+
+def _needs_count(plan: ItemPlan) -> bool:
+    """Whether the ends cannot tell: a lazy frame, which is read at each query, is then counted at once."""
+    return bool(plan.scale.missing_codes) or not (plan.is_range or plan.steps)
+
+
+def _unknown_count(plan: ItemPlan) -> nw.Expr:
+    safe = replace(plan, seen=Seen(fractional=not plan.integer))
+    return safe.is_unknown.cast(nw.Int64).sum().alias(f"{plan.column}{_UNKNOWN}")
 
 
 def _number(value: Any) -> float | None:
@@ -115,7 +130,10 @@ def _doubtful(plan: ItemPlan) -> bool:
 # --------------------------------------------------------------------------- unknown codes
 def unknown_values(frame: Frame, plan: ItemPlan) -> list[Any]:
     """Return the most frequent stored values of an item that are no declared code."""
-    bad = frame.filter(plan.is_unknown).select(nw.col(plan.item).alias("value"))
+    stored = nw.col(plan.item)
+    if kind_of(frame.collect_schema()[plan.item]) == "text":
+        stored = stored.cast(nw.String)
+    bad = frame.filter(plan.is_unknown).select(stored.alias("value"))
     if isinstance(bad, nw.LazyFrame):
         counts = bad.group_by("value").agg(nw.len().alias("n"))
         table = collected(counts.sort("n", "value", descending=[True, False]).head(_SHOWN))

@@ -67,6 +67,19 @@ class Source:
         """The engine, as the common interface calls it."""
         return self.frame.implementation
 
+    @property
+    def owned(self) -> Frame:
+        """The frame, such that a changed copy of it shares no memory with the input.
+
+        Columns are never written to here; but before pandas 3, whoever changes a frame made of them would change both.
+        """
+        if self.engine == "pandas":
+            import pandas as pd
+
+            if int(pd.__version__.split(".")[0]) < 3:
+                return self.frame.clone()  # type: ignore[union-attr]
+        return self.frame
+
     def require(self, names: Sequence[str], *, what: str = "item") -> None:
         """Raise ``ColumnNotFoundError`` unless every name is a column."""
         present = set(self.columns)
@@ -91,23 +104,22 @@ def open_frame(data: Any) -> Source:
     """
     try:
         frame: Frame = nw.from_native(data)
-        names: list[Any] = list(frame.collect_schema())
+        dtypes: dict[Any, Any] = dict(frame.collect_schema())
     except TypeError:
         raise unsupported(data) from None
     except DuplicateError:
         raise _twice(_raw_names(data)) from None
-    columns: list[Any] = list(frame.columns)
     engine = _engine(frame.implementation)
     if engine is None or isinstance(data, (nw.DataFrame, nw.LazyFrame)):
         raise unsupported(data)
-    if len(set(columns)) < len(columns) or len(names) < len(columns):
+    columns: list[Any] = _raw_names(data) if engine == "duckdb" else list(dtypes)
+    if len(set(columns)) < len(columns):
         raise _twice(columns)
     if any(isinstance(name, tuple) for name in columns):
         raise UnsupportedDataError(
             f"Columns have several levels of names ({shorten(columns, 3)}): flatten them to one name each.",
             columns=columns,
         )
-    dtypes = dict(frame.collect_schema())
     kinds = {name: _kind(data, engine, name, dtype) for name, dtype in dtypes.items()}
     return Source(data, frame, engine, tuple(columns), kinds, dtypes)
 
@@ -179,6 +191,8 @@ def kind_of(dtype: Any) -> ColumnKind:
 
 def _kind(native: Any, engine: str, name: Any, dtype: Any) -> ColumnKind:
     kind = kind_of(dtype)
+    if kind == "text" and engine == "pandas" and native[name].dtype == object:
+        return "object"  # words and gaps as Python objects: only some versions of narwhals keep them apart
     if kind == "other" and "null" in _native_type(native, engine, name).lower():
         return "empty"
     return kind

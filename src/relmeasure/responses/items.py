@@ -81,7 +81,7 @@ class ItemPlan:
         """Smallest and largest stored number that is an answer."""
         if self.is_range:
             return self.scale.score_range
-        return (float(min(self.scale.codes)), float(max(self.scale.codes)))
+        return (min(self.scale.codes), max(self.scale.codes))
 
     @cached_property
     def steps(self) -> bool:
@@ -149,6 +149,11 @@ class ItemPlan:
         b = (y1 - y0) / (second - first)
         a = y0 - b * first
         return (a, b) if all(a + b * code == value for code, value in self.keyed.items()) else None
+
+    @property
+    def keyed_value(self) -> nw.Expr:
+        """The keyed value, a float; null where there is no answer."""
+        return self.value(self.answer.cast(nw.Float64))
 
     def value(self, answer: nw.Expr) -> nw.Expr:
         """Turn a code that is an answer into its keyed value; null stays null."""

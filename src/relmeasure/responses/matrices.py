@@ -25,7 +25,7 @@ _BATCH_VALUES = 1 << 21
 
 def keyed_expressions(plans: Iterable[ItemPlan]) -> list[nw.Expr]:
     """Keyed values of items, under their names."""
-    return [plan.value(plan.answer).cast(nw.Float64).alias(plan.item) for plan in plans]
+    return [plan.keyed_value.alias(plan.item) for plan in plans]
 
 
 def numeric_frame(source: Source, names: Sequence[Any]) -> Frame:

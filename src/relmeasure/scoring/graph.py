@@ -271,7 +271,7 @@ class _Rule:
         if never is not None:
             structural["not_administered"] = ~enough & never
         if barred is not None:
-            structural["not_applicable"] = ~enough & barred & (~never if never is not None else nw.lit(True))
+            structural["not_applicable"] = ~enough & barred if never is None else ~enough & barred & ~never
         return cls(needed, enough, reasons, structural)
 
 

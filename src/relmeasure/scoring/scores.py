@@ -170,6 +170,8 @@ def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.Dat
     graph = Graph(responses.instrument, responses.plans, names, reason_codes=by_code)
     for scale in names:
         graph.scored(scale)
+    if isinstance(work, nw.DataFrame):
+        work = work.select(*dict.fromkeys(plan.column for plan in responses.plans.values()))
     for stage in graph.stages:
         if stage:
             work = work.with_columns(*stage)
@@ -179,7 +181,7 @@ def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.Dat
     columns = [work.get_column(name) for name in outputs]
     if by_code:
         columns = [_in_words(c, graph.words[c.name]) if c.name in graph.words else c for c in columns]
-    return _own(source.frame).with_columns(*columns)
+    return source.owned.with_columns(*columns)
 
 
 def _in_words(places: nw.Series[Any], words: Sequence[str | None]) -> nw.Series[Any]:
@@ -188,13 +190,6 @@ def _in_words(places: nw.Series[Any], words: Sequence[str | None]) -> nw.Series[
     native = few.take(places.to_numpy().astype("intp"))
     native.index = places.to_native().index
     return nw.from_native(native, series_only=True)
-
-
-def _own(frame: Any) -> nw.DataFrame[Any]:
-    """Return a frame whose columns may be changed without changing the input: before pandas 3 only a copy is."""
-    if frame.implementation.is_pandas() and frame.implementation._backend_version()[0] < 3:
-        return cast("nw.DataFrame[Any]", frame.clone())
-    return cast("nw.DataFrame[Any]", frame)
 
 
 # --------------------------------------------------------------------------- checks and warnings
