@@ -125,6 +125,16 @@ def test_constant_missing_and_piled_up_answers(instrument: Instrument, answers: 
     assert any("approach_1" in s for s in _sentences(result, "approachability", "floor and ceiling", "caution"))
 
 
+def test_weighted_composites_are_judged_by_their_subscales() -> None:
+    """Engagement minus disaffection is not one scale of items: no alpha is made up for it."""
+    made = load_instrument("evsd")
+    composites = [scale.id for scale in made.scales if scale.scoring.method == "weighted"]
+    result = check(made, simulate(made, n_clusters=10, cluster_size=20, rng=2))
+    assert composites
+    assert result.scales.set_index("scale").loc[composites, "alpha"].isna().all()
+    assert all("weighted composite" in _sentences(result, name, "dimension", "note")[0] for name in composites)
+
+
 def test_no_rows_and_all_missing(instrument: Instrument, answers: Any) -> None:
     """Nothing to look at is said, not crashed on."""
     for empty in (answers.iloc[:0], answers.assign(**dict.fromkeys(instrument.item_ids, None))):

@@ -256,6 +256,11 @@ class _Scale:
 
     def __post_init__(self) -> None:
         self._answers()
+        if self.instrument.scale(self.name).scoring.method == "weighted":
+            self._say(
+                "dimension", "note", "a weighted composite: its subscales are looked at, its items are not one scale."
+            )
+            return
         if self.moments.n_items < 2:
             self._say("dimension", "note", "one item: nothing can be said about keys, dimension or reliability.")
             return
