@@ -204,9 +204,11 @@ def _constraints(
             weight = 1.0 / np.sqrt(np.einsum("bij,bjk,bik->bi", L, phi, L))[:, :, None]
         G = make_criterion(rotation, p, m, options, weight).evaluate(L * weight)[1]
         H = np.swapaxes(G, -1, -2) @ (L * weight)
-        if not ROTATIONS[rotation].oblique:
-            return (H - np.swapaxes(H, -1, -2))[:, above[0], above[1]]
-        return (phi * np.einsum("bjj->bj", H)[:, None, :] - H)[:, off[0], off[1]]
+        if ROTATIONS[rotation].oblique:
+            slope: Array = phi * np.einsum("bjj->bj", H)[:, None, :] - H
+            return slope[:, off[0], off[1]]
+        turn: Array = H - np.swapaxes(H, -1, -2)
+        return turn[:, above[0], above[1]]
 
     return unrotated if rotation == "none" or m == 1 else stationary
 

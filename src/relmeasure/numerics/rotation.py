@@ -1,7 +1,7 @@
 """Factor rotation by gradient projection with many starts, in a canonical order and sign.
 
 ``rotate``           one call for every rotation; returns a ``Rotation``
-``canonical_order``  factors by sum of squared loadings, signs by positive sums
+``canonical_order``  factors by sum of squares, signs by positive sums
 
 With unrotated loadings A (p x m) and the rotation matrix M, pattern loadings are ``A M``, factor correlations
 ``Phi = (M'M)^-1`` and structure loadings ``A M Phi``.
@@ -137,8 +137,8 @@ def rotate(
     Returns
     -------
     Rotation
-        Factors by falling sum of squared pattern loadings (a general factor, or those of a target, keep their place),
-        each with a positive sum of loadings (unless a target's numbers decide).
+        Factors by falling sum of squares, pattern times structure (a general factor, or those of a target, keep their
+        place), each with a positive sum of loadings (unless a target's numbers decide).
 
     Raises
     ------
@@ -231,6 +231,7 @@ def rotate(
 
 def canonical_order(
     loadings: Array,
+    phi: Array | None = None,
     *,
     first: int = 0,
     keep_order: bool = False,
@@ -241,6 +242,9 @@ def canonical_order(
     Parameters
     ----------
     loadings : array (p, m)
+        Pattern.
+    phi : array (m, m), optional
+        Factor correlations; by default uncorrelated.
     first : int
         Leading factors that keep their place.
     keep_order : bool
@@ -251,13 +255,13 @@ def canonical_order(
     Returns
     -------
     order : array (m,)
-        ``loadings[:, order] * signs`` is canonical: falling sums of squares, sums not negative (a sum of zero: the
-        largest loading positive).
+        ``loadings[:, order] * signs`` is canonical: falling sums of squares (pattern times structure), sums of pattern
+        loadings not negative (a sum of zero: the largest loading positive).
     signs : array (m,)
         Of the factors in their new order.
     """
     m = loadings.shape[1]
-    squares = (loadings**2).sum(axis=0)
+    squares = (loadings * (loadings if phi is None else loadings @ phi)).sum(axis=0)
     tail = np.arange(first, m)
     order = np.arange(m) if keep_order else np.r_[:first, tail[np.argsort(-squares[first:], kind="stable")]]
     sums = loadings.sum(axis=0)
@@ -348,9 +352,10 @@ def _finished(
         target = np.nan_to_num(np.array(options["target"], dtype=float))
         keep_sign = (target != 0.0).any(axis=0)
     L = A @ M
-    order, signs = canonical_order(L, first=spec.general, keep_order=spec.by_target, keep_sign=keep_sign)
-    M = M[:, order] * signs
     phi = np.linalg.inv(M.T @ M) if spec.oblique else np.eye(len(M))
+    order, signs = canonical_order(L, phi, first=spec.general, keep_order=spec.by_target, keep_sign=keep_sign)
+    M = M[:, order] * signs
+    phi = phi[np.ix_(order, order)] * np.outer(signs, signs)
     phi = (phi + phi.T) / 2.0
     np.fill_diagonal(phi, 1.0)
     return Rotation(

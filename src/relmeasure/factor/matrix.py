@@ -1,0 +1,261 @@
+"""The one correlation matrix that every step of a factor analysis reads, whatever was handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relmeasure.exceptions import (
+    DataError,
+    EstimationError,
+    NotPositiveDefiniteWarning,
+    OptionError,
+    RelmeasureWarning,
+    TooFewItemsError,
+    TooFewObservationsError,
+    UnsupportedDataError,
+    shorten,
+)
+from relmeasure.responses.intake import as_moments
+from relmeasure.responses.ordinal import Categories, correlations, polychoric
+from relmeasure.results import Note
+from relmeasure.samplestats.contingency import ContingencyTables
+from relmeasure.samplestats.deletion import deletion_warnings
+from relmeasure.samplestats.latent import PolychoricResult
+from relmeasure.samplestats.moments import MissingMethod, Moments, MomentSums
+
+__all__ = ["AnalysedMatrix", "analysed_matrix"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+_SMALLEST_EIGENVALUE = 1e-10
+"""Eigenvalues below this are rounding: the matrix is not positive definite."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedMatrix:
+    """Correlations with what is known of the sample behind them.
+
+    Attributes
+    ----------
+    cor : array (p, p)
+    names : tuple of str
+    kind : {"pearson", "polychoric"}
+        Polychoric stands for every matrix of latent correlations (tetrachoric, polyserial, mixed).
+    n_obs, n_rows : int
+        Rows behind the matrix (0: unknown, so that nothing that needs N is given), and rows handed in.
+    rule : str
+        The rule that made ``n_obs``.
+    mean, sd : array (p,) or None
+        Means and standard deviations of the items; None where only a matrix was given.
+    acov : array or None
+        Sampling covariance of the correlations, pairs i < j, row by row.
+    min_eigenvalue : float
+    raised : tuple of warnings
+        Not yet issued.
+    notes : tuple of Note
+        Of warnings already issued.
+    """
+
+    cor: Array
+    names: tuple[str, ...]
+    kind: str
+    n_obs: int
+    n_rows: int
+    rule: str
+    mean: Array | None
+    sd: Array | None
+    acov: Array | None
+    min_eigenvalue: float
+    raised: tuple[RelmeasureWarning, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.names)
+
+
+def analysed_matrix(
+    data: Any,
+    *,
+    ordered: bool | Sequence[str] = False,
+    categories: Categories = None,
+    missing: MissingMethod = "listwise",
+    weights: Any = None,
+    n_obs: int | None = None,
+    acov: bool = False,
+    smallest: int = 3,
+) -> AnalysedMatrix:
+    """Return the correlation matrix of anything a user may hand in.
+
+    Parameters
+    ----------
+    data : frame, array (n, p), responses, moments, polychoric result, or (matrix, n)
+        A pair holds a correlation or covariance matrix (array, or frame with named columns) and its N.
+    ordered : bool or sequence of str
+        All items, none, or those named are ordered categories: their correlations are polychoric. For rows only.
+    categories, missing, weights
+        As in ``polychoric`` and ``moments``; for rows only.
+    n_obs : int, optional
+        N to use instead, for weighted or pairwise statistics.
+    acov : bool
+        Whether to add the sampling covariance of polychoric correlations.
+    smallest : int
+        Fewest items allowed.
+
+    Raises
+    ------
+    TooFewItemsError, TooFewObservationsError, EstimationError, DataError, UnsupportedDataError, OptionError
+    """
+    if n_obs is not None and n_obs < 2:
+        raise OptionError(f"n_obs={n_obs!r}: a sample has at least 2 rows.", argument="n_obs", value=n_obs)
+    wanted = ordered if isinstance(ordered, bool) else list(ordered)
+    if isinstance(data, PolychoricResult):
+        made = _from_polychoric(data)
+    elif isinstance(data, tuple) or _is_moments(data):
+        if wanted:
+            raise UnsupportedDataError("Polychoric correlations (ordered=) need the rows or their tables.")
+        made = _from_pair(data) if isinstance(data, tuple) else _from_moments(data)
+    elif isinstance(data, ContingencyTables) or wanted:
+        made = _from_polychoric(_latent(data, wanted, categories, missing, weights, acov=acov))
+    else:
+        if categories is not None:
+            raise UnsupportedDataError("categories= are for ordered items: say ordered=True.")
+        _refuse_bare_matrix(data)
+        made = _from_moments(as_moments(data, missing=missing, weights=weights))
+    return _checked(made, n_obs, smallest)
+
+
+def _latent(
+    data: Any, ordered: bool | list[str], categories: Categories, missing: MissingMethod, weights: Any, *, acov: bool
+) -> PolychoricResult:
+    if isinstance(data, ContingencyTables):
+        return polychoric(data)
+    if ordered is True:
+        return polychoric(data, categories=categories, missing=missing, weights=weights, acov=acov)
+    return correlations(data, ordered=ordered, categories=categories, missing=missing, weights=weights, acov=acov)
+
+
+# --------------------------------------------------------------------------- sources
+def _is_moments(data: Any) -> bool:
+    return isinstance(data, MomentSums) or all(hasattr(data, name) for name in ("names", "mean", "cov", "cor", "n_obs"))
+
+
+def _from_moments(moments: Moments) -> AnalysedMatrix:
+    cov = np.asarray(moments.cov, dtype=float)
+    rows = int(getattr(moments, "n_rows", moments.n_obs))
+    weighted = bool(getattr(moments, "weighted", False))
+    raised = tuple(deletion_warnings(moments)) if isinstance(moments, MomentSums) and not moments.notes else ()
+    rule = str(getattr(moments, "rule", f"{moments.n_obs} rows"))
+    if moments.n_obs < 2:
+        raise TooFewObservationsError(f"{moments.n_obs} usable rows ({rule}): correlations need at least 2.")
+    mean = np.array(moments.mean, dtype=float)
+    with np.errstate(invalid="ignore"):
+        sd = np.sqrt(np.diag(cov))
+    return AnalysedMatrix(
+        cor=np.array(moments.cor, dtype=float),
+        names=tuple(moments.names),
+        kind="pearson",
+        n_obs=0 if weighted else int(moments.n_obs),
+        n_rows=rows,
+        rule=rule + ("; weighted" if weighted else ""),
+        mean=mean if np.isfinite(mean).all() else None,
+        sd=sd,
+        acov=None,
+        min_eigenvalue=np.nan,
+        raised=raised,
+        notes=tuple(getattr(moments, "notes", ())) + tuple(getattr(moments, "warnings", ())),
+    )
+
+
+def _from_polychoric(result: PolychoricResult) -> AnalysedMatrix:
+    p = len(result.names)
+    acov = None
+    if result.acov is not None and all(kind == "ordered" for kind in result.kinds):
+        tail = p * (p - 1) // 2
+        acov = np.array(result.acov[-tail:, -tail:], dtype=float)
+    return AnalysedMatrix(
+        cor=np.array(result.correlation, dtype=float),
+        names=tuple(result.names),
+        kind="polychoric",
+        n_obs=int(result.n_obs),
+        n_rows=int(result.n_rows),
+        rule=result.rule,
+        mean=None,
+        sd=None,
+        acov=acov,
+        min_eigenvalue=np.nan,
+        notes=result.warnings,
+    )
+
+
+def _from_pair(pair: tuple[Any, ...]) -> AnalysedMatrix:
+    if len(pair) != 2:
+        raise UnsupportedDataError(f"A tuple is read as (matrix, n); this one has {len(pair)} elements.")
+    matrix, n = pair
+    names = [str(name) for name in getattr(matrix, "columns", ())]
+    values = np.array(matrix, dtype=float)
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise DataError(f"A pair (matrix, n) holds a square matrix; this one is {values.shape}.")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 2:
+        raise DataError(f"A pair (matrix, n) holds the number of rows behind the matrix; this one holds {n!r}.")
+    if not np.isfinite(values).all() or np.abs(values - values.T).max(initial=0.0) > 1e-6 * np.abs(values).max():
+        raise DataError("A correlation or covariance matrix is finite and symmetric; this one is not.")
+    variance = np.diag(values)
+    if (variance <= 0.0).any():
+        raise DataError("A correlation or covariance matrix has a positive diagonal; this one has not.")
+    sd = np.sqrt(variance)
+    cor = (values + values.T) / 2.0 / np.outer(sd, sd)
+    np.fill_diagonal(cor, 1.0)
+    if np.abs(cor).max() > 1.0 + 1e-8:
+        raise DataError("A correlation in this matrix is larger than 1.")
+    if len(names) != len(cor):
+        names = [f"x{k + 1}" for k in range(len(cor))]
+    return AnalysedMatrix(cor, tuple(names), "pearson", int(n), int(n), "a matrix and its N", None, None, None, np.nan)
+
+
+def _refuse_bare_matrix(data: Any) -> None:
+    """A correlation matrix alone would be read as p persons: say how to hand it in."""
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[0] != data.shape[1] or len(data) < 2:
+        return
+    if np.issubdtype(data.dtype, np.number) and np.allclose(data, data.T) and np.allclose(np.diag(data), 1.0):
+        raise UnsupportedDataError("This array is a correlation matrix: hand it in with its N, as (matrix, n).")
+
+
+# --------------------------------------------------------------------------- checks
+def _checked(made: AnalysedMatrix, n_obs: int | None, smallest: int) -> AnalysedMatrix:
+    p = made.n_items
+    if p < smallest:
+        raise TooFewItemsError(f"At least {smallest} items are needed; there are {p}.", n_items=p)
+    undefined = [name for name, row in zip(made.names, made.cor, strict=True) if np.isnan(row).sum() >= p - 1]
+    if undefined:
+        raise EstimationError(
+            f"No correlation can be computed with {shorten(undefined)}: the item is constant or nobody answered it. "
+            "Leave it out.",
+            items=undefined,
+        )
+    if not np.isfinite(made.cor).all():
+        i, j = np.argwhere(~np.isfinite(made.cor))[0]
+        raise EstimationError(f"The correlation of {made.names[i]} and {made.names[j]} cannot be computed.")
+    eigenvalue = float(np.linalg.eigvalsh(made.cor)[0])
+    raised = list(made.raised)
+    if eigenvalue < _SMALLEST_EIGENVALUE and all(n.code != NotPositiveDefiniteWarning.code for n in made.notes):
+        raised.append(
+            NotPositiveDefiniteWarning(
+                f"The correlation matrix is not positive definite (smallest eigenvalue {eigenvalue:.3g}). "
+                "It is analysed as it is; what needs its inverse or determinant is not given.",
+                min_eigenvalue=eigenvalue,
+            )
+        )
+    return AnalysedMatrix(
+        **{
+            **vars(made),
+            "n_obs": made.n_obs if n_obs is None else int(n_obs),
+            "min_eigenvalue": eigenvalue,
+            "raised": tuple(raised),
+        }
+    )
