@@ -264,18 +264,16 @@ def category_codes(values: np.ndarray, names: Sequence[str], categories: Sequenc
     """
     array = finite_values(_checked(values, names, "pairwise", None)[0])
     declared = _checked_categories(categories, names)
-    out = np.full(array.shape, -1, dtype=np.int16, order="F")
+    out = np.empty(array.shape, dtype=np.int16, order="F")
     unknown: dict[str, dict[float, int]] = {}
     for j, codes in enumerate(declared):
-        column, known = array[:, j], np.array(codes)
-        answered = ~np.isnan(column)
-        place = np.minimum(np.searchsorted(known, column), len(known) - 1) if len(known) else np.zeros(len(column), int)
-        fits = known[place] == column if len(known) else np.zeros(len(column), bool)
-        bad = answered & ~fits
-        if bad.any():
-            seen, times = np.unique(column[bad], return_counts=True)
-            unknown[names[j]] = dict(zip(seen.tolist(), times.tolist(), strict=True))
-        out[:, j] = np.where(answered & fits, place, -1)
+        place, fits = _placed(array[:, j], np.array(codes))
+        out[:, j] = np.where(fits, place, -1)
+        if not fits.all():
+            bad = ~fits & ~np.isnan(array[:, j])
+            if bad.any():
+                seen, times = np.unique(array[bad, j], return_counts=True)
+                unknown[names[j]] = dict(zip(seen.tolist(), times.tolist(), strict=True))
     if unknown:
         first = next(iter(unknown))
         seen_codes = shorten(f"{code:g} ({times} times)" for code, times in unknown[first].items())
@@ -287,6 +285,17 @@ def category_codes(values: np.ndarray, names: Sequence[str], categories: Sequenc
             counts=unknown,
         )
     return out
+
+
+def _placed(column: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the category number of each answer, and whether it is a category; NaN is none."""
+    if not len(known):
+        return np.zeros(len(column)), np.zeros(len(column), dtype=bool)
+    if known[-1] - known[0] == len(known) - 1 and (np.diff(known) == 1).all():  # steps of one: no search
+        place = column - known[0]
+        return place, (place >= 0) & (place < len(known)) & (place == np.floor(place))
+    found = np.minimum(np.searchsorted(known, column), len(known) - 1)
+    return found, known[found] == column
 
 
 def finite_values(array: np.ndarray) -> np.ndarray:
