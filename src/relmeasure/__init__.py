@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relmeasure.factor.adequacy import bartlett, kmo
     from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
-    from relmeasure.multilevel import icc
+    from relmeasure.multilevel import agreement, icc, interrater
     from relmeasure.responses.binding import bind
     from relmeasure.responses.intake import moments
     from relmeasure.results import Estimate
@@ -46,6 +46,7 @@ __all__ = [
     "RelmeasureError",
     "RelmeasureWarning",
     "__version__",
+    "agreement",
     "alpha",
     "bartlett",
     "bind",
@@ -53,6 +54,7 @@ __all__ = [
     "classroom_scores",
     "guttman",
     "icc",
+    "interrater",
     "item_analysis",
     "kmo",
     "list_instruments",
@@ -82,7 +84,7 @@ _HOMES = {
     "relmeasure.factor.adequacy": ("bartlett", "kmo"),
     "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
-    "relmeasure.multilevel": ("icc",),
+    "relmeasure.multilevel": ("agreement", "icc", "interrater"),
     "relmeasure.responses.binding": ("bind",),
     "relmeasure.responses.intake": ("moments",),
     "relmeasure.results": ("Estimate",),

@@ -1,5 +1,7 @@
-"""Students in classes: intraclass correlations, agreement, reliability of class means."""
+"""Students in classes: intraclass correlations, agreement, raters, variance components, reliability of class means."""
 
+from relmeasure.multilevel.agreement import AgreementResult, agreement
 from relmeasure.multilevel.icc import IccResult, icc, icc_from_clusters
+from relmeasure.multilevel.raters import InterraterResult, interrater
 
-__all__ = ["IccResult", "icc", "icc_from_clusters"]
+__all__ = ["AgreementResult", "IccResult", "InterraterResult", "agreement", "icc", "icc_from_clusters", "interrater"]
