@@ -21,7 +21,7 @@ from relmeasure.results import FloatArray, Note, Result, Table, announce, frozen
 from relmeasure.samplestats.deletion import deletion_warnings
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
-__all__ = ["BartlettTest", "SamplingAdequacy", "bartlett", "kmo"]
+__all__ = ["BartlettTest", "SamplingAdequacy", "adequacy_of", "bartlett", "kmo", "sphericity_of"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -147,21 +147,10 @@ def kmo(data: Any, *, missing: MissingMethod = "listwise", weights: Any = None) 
     True
     """
     moments, cor, raised = _correlations(data, missing, weights)
-    inverse = inverse_or_none(cor)
-    if inverse is None:
-        raise _singular(cor, "KMO")
-    scale = np.sqrt(np.diag(inverse))
-    partial = (inverse / np.outer(scale, scale)) ** 2
-    squares = cor**2
-    np.fill_diagonal(partial, 0.0)
-    np.fill_diagonal(squares, 0.0)
-    columns = squares.sum(axis=0)
-    total, partials = float(columns.sum()), partial.sum(axis=0)
-    if total == 0.0:
-        raise EstimationError("All correlations are exactly zero: there is nothing to factor.")
+    overall, per_item = adequacy_of(cor)
     return SamplingAdequacy(
-        overall=total / (total + float(partials.sum())),
-        per_item=frozen_array(np.divide(columns, columns + partials)),
+        overall=overall,
+        per_item=frozen_array(per_item),
         names=moments.names,
         n_obs=moments.n_obs,
         rule=moments.rule,
@@ -218,24 +207,48 @@ def bartlett(
     moments, cor, raised = _correlations(data, missing, weights)
     if moments.weighted and n_obs is None:
         raise EstimationError("Under sampling weights the test needs an effective sample size: give n_obs=.")
+    n = moments.n_obs if n_obs is None else n_obs
+    chisq, df, pvalue = sphericity_of(cor, n)
+    return BartlettTest(
+        chisq=chisq,
+        df=df,
+        pvalue=pvalue,
+        n_obs=n,
+        n_items=len(cor),
+        rule=moments.rule if n_obs is None else f"{moments.rule}; n_obs={n_obs} as given",
+        warnings=(*moments.notes, *announce(raised)),
+    )
+
+
+def adequacy_of(cor: Array) -> tuple[float, Array]:
+    """Return the Kaiser-Meyer-Olkin measure of a correlation matrix, overall and by item."""
+    inverse = inverse_or_none(cor)
+    if inverse is None:
+        raise _singular(cor, "KMO")
+    scale = np.sqrt(np.diag(inverse))
+    partial = (inverse / np.outer(scale, scale)) ** 2
+    squares = cor**2
+    np.fill_diagonal(partial, 0.0)
+    np.fill_diagonal(squares, 0.0)
+    columns = squares.sum(axis=0)
+    total, partials = float(columns.sum()), partial.sum(axis=0)
+    if total == 0.0:
+        raise EstimationError("All correlations are exactly zero: there is nothing to factor.")
+    return total / (total + float(partials.sum())), np.divide(columns, columns + partials)
+
+
+def sphericity_of(cor: Array, n: int) -> tuple[float, int, float]:
+    """Return chi-square, degrees of freedom and p-value of Bartlett's test of a correlation matrix of n rows."""
     if inverse_or_none(cor) is None:
         raise _singular(cor, "Bartlett's test")
     from scipy.special import chdtrc
 
-    p, n = len(cor), moments.n_obs if n_obs is None else n_obs
+    p = len(cor)
     chisq = -(n - 1.0 - (2.0 * p + 5.0) / 6.0) * float(np.linalg.slogdet(cor)[1])
     if chisq < 0.0:
         raise TooFewObservationsError(f"{n} rows are too few for Bartlett's test of {p} items.", n_obs=n, n_items=p)
     df = p * (p - 1) // 2
-    return BartlettTest(
-        chisq=chisq,
-        df=df,
-        pvalue=float(chdtrc(df, chisq)),
-        n_obs=n,
-        n_items=p,
-        rule=moments.rule if n_obs is None else f"{moments.rule}; n_obs={n_obs} as given",
-        warnings=(*moments.notes, *announce(raised)),
-    )
+    return chisq, df, float(chdtrc(df, chisq))
 
 
 def _correlations(data: Any, missing: MissingMethod, weights: Any) -> tuple[MomentSums, Array, list[RelmeasureWarning]]:
