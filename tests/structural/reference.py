@@ -19,7 +19,7 @@ ESTIMATE = 5e-5
 INDEX = 2e-5
 """Relative difference of fit indices."""
 
-CHISQ = 1e-6
+CHISQ = 2e-6
 """Relative difference of chi-square statistics: flat at the minimum, so far better than the estimates."""
 
 FLOOR = 0.1

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from relmeasure.structural.implied import BlockState, ModelStructure
+from relmeasure.structural.implied import BlockState, Candidates, ModelStructure
 from relmeasure.structural.samples import GroupSample
 
 __all__ = ["Discrepancy", "GeneralizedLeastSquares", "MomentLeastSquares", "NormalLikelihood"]
@@ -48,6 +48,12 @@ class Discrepancy(Protocol):
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian (observed information), or the expected information."""
 
+    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
+        """Return each block's ``Q`` and ``w``: the objective moves by ``tr(Q dSigma) + w' dmu``."""
+
+    def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
+        """Return the expected information of candidates of block k with its free parameters (c, q), and their own (c,)."""
+
 
 class _Cached:
     """Remembers the states of the last parameters."""
@@ -67,6 +73,24 @@ class _Cached:
                 self._states = None
             self._key = key
         return self._states
+
+    def known_states(self, x: Array) -> list[BlockState]:
+        """Return the blocks at ``x``, which has a value."""
+        states = self.states(x)
+        if states is None:
+            raise np.linalg.LinAlgError("the model is not defined here")
+        return states
+
+    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
+        """Return each block's derivatives with respect to its moments."""
+        raise np.linalg.LinAlgError(f"no derivatives at {x}")
+
+    def gradient(self, x: Array) -> Array:
+        """Return the gradient."""
+        pulls = self.pulls(x)
+        return self.structure.scatter_vector(
+            [state.slopes(Q, w) for state, (Q, w) in zip(self.known_states(x), pulls, strict=True)]
+        )
 
 
 class NormalLikelihood(_Cached):
@@ -143,15 +167,21 @@ class NormalLikelihood(_Cached):
         value = 0.5 * sum(w * f for w, f in zip(self.weights, self.group_values(x), strict=True))
         return value if math.isfinite(value) else math.inf
 
-    def gradient(self, x: Array) -> Array:
-        """Return the gradient."""
+    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
+        """Return ``(W - W T W) / 2`` and ``-W d`` of each group, weighted."""
         states, inverses = self._known(x)
-        parts = []
+        out: list[tuple[Array, Array | None]] = []
         for k, (state, (W, _)) in enumerate(zip(states, inverses, strict=True)):
             d, T = self.deviations(k, state)
-            e = -(W @ d) if state.structure.has_means else None
-            parts.append(self.weights[k] * state.slopes(0.5 * (W - W @ T @ W), e))
-        return self.structure.scatter_vector(parts)
+            w = -self.weights[k] * (W @ d) if state.structure.has_means else None
+            out.append((0.5 * self.weights[k] * (W - W @ T @ W), w))
+        return out
+
+    def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
+        """Return expected information of candidates."""
+        states, inverses = self._known(x)
+        W, weight = inverses[k][0], self.weights[k]
+        return weight * states[k].cross_information(W, candidates), weight * states[k].own_information(W, candidates)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the observed information (the Hessian) or the expected one."""
@@ -214,13 +244,17 @@ class GeneralizedLeastSquares(_Cached):
             total += self.weights[k] * (0.5 * float(((R @ S) * (R @ S).T).sum()) + float(e @ S @ e))
         return 0.5 * total if found and math.isfinite(total) else math.inf
 
-    def gradient(self, x: Array) -> Array:
-        """Return the gradient."""
-        parts = [
-            self.weights[k] * state.slopes(-0.5 * R, -e if state.structure.has_means else None)
+    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
+        """Return ``-W (S - Sigma) W / 2`` and ``-W d`` of each group, weighted."""
+        return [
+            (-0.5 * self.weights[k] * R, -self.weights[k] * e if state.structure.has_means else None)
             for k, (state, R, e) in enumerate(self._residuals(x))
         ]
-        return self.structure.scatter_vector(parts)
+
+    def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
+        """Return information of candidates where the model holds."""
+        state, W, weight = self.known_states(x)[k], self.inverse[k], self.weights[k]
+        return weight * state.cross_information(W, candidates), weight * state.own_information(W, candidates)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian, or the part of it that does not vanish where the model holds."""
@@ -263,13 +297,18 @@ class MomentLeastSquares(_Cached):
         total = sum(self.weights[k] * float(r @ weigh(self.V[k], r)) for k, (_, r) in enumerate(found))
         return 0.5 * total if found and math.isfinite(total) else math.inf
 
-    def gradient(self, x: Array) -> Array:
-        """Return the gradient."""
-        parts = [
-            -self.weights[k] * (moment_jacobian(state).T @ weigh(self.V[k], r))
-            for k, (state, r) in enumerate(self.residuals(x))
+    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
+        """Return the weighted residuals as ``Q`` and ``w`` of each group."""
+        return [
+            unstack(state, -self.weights[k] * weigh(self.V[k], r)) for k, (state, r) in enumerate(self.residuals(x))
         ]
-        return self.structure.scatter_vector(parts)
+
+    def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
+        """Return information of candidates where the model holds."""
+        state, weight = self.known_states(x)[k], self.weights[k]
+        J = moment_jacobian(state, candidates)
+        VJ = weigh(self.V[k], J)
+        return weight * (VJ.T @ moment_jacobian(state)), weight * (VJ * J).sum(axis=0)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian, or its Gauss-Newton part."""
@@ -302,9 +341,9 @@ def implied_moments(state: BlockState) -> Array:
     return stack_moments(state.sigma, state.mu if state.structure.has_means else None)
 
 
-def moment_jacobian(state: BlockState) -> Array:
+def moment_jacobian(state: BlockState, candidates: Candidates | None = None) -> Array:
     """Return the derivative of ``implied_moments``, array (r, q)."""
-    means, upper = state.jacobian()
+    means, upper = state.jacobian(candidates)
     return np.concatenate([means, upper]) if state.structure.has_means else upper
 
 

@@ -203,6 +203,28 @@ class StructuralFit(Result):
                 raise OptionError.from_value("names", name, self.indices)
         return {name: self.indices[name] for name in wanted}
 
+    def modification_indices(self, *, minimum: float = 0.0, kind: FrameKind = "pandas") -> Any:
+        """Return what each parameter that is not free would gain from being free, the largest first.
+
+        Parameters
+        ----------
+        minimum : float
+            Leave out indices below this.
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            ``lhs op rhs group mi pvalue epc sepc_lv sepc_all sepc_nox``: index, p-value (one degree of freedom), expected
+            change, and the change standardised as ``std_lv``, ``std_all``, and all but exogenous variables. Parameters that
+            the data cannot determine beside the others are left out. Freeing what an index proposes is data-driven: check
+            it on other data.
+        """
+        from relmeasure.structural.modification import modification_table
+
+        table = modification_table(self._fitted)
+        return Table.from_rows([r for r in table.rows() if r["mi"] >= minimum], list(table.columns)).to_frame(kind)
+
     @property
     def n_obs(self) -> int:
         """Rows used."""

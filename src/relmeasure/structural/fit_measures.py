@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "ChiSquare",
     "chi_square_pvalue",
+    "chi_square_pvalues",
     "comparative_indices",
     "information_criteria",
     "noncentrality_interval",
@@ -79,6 +80,13 @@ def chi_square_pvalue(chisq: float, df: float) -> float:
     if df <= 0 or math.isnan(chisq):
         return math.nan
     return float(gammaincc(df / 2.0, max(chisq, 0.0) / 2.0))
+
+
+def chi_square_pvalues(chisq: Array, df: float) -> Array:
+    """Return the upper tails of several statistics."""
+    from scipy.special import gammaincc
+
+    return np.asarray(gammaincc(df / 2.0, np.maximum(chisq, 0.0) / 2.0))
 
 
 def noncentral_cdf(chisq: float, df: float, noncentrality: float) -> float:
