@@ -21,10 +21,12 @@ from relmeasure.exceptions import (
     RelmeasureError,
     RelmeasureWarning,
     TooFewItemsError,
+    TooFewObservationsError,
     UnknownCodeError,
     UnsupportedDataError,
 )
 from relmeasure.instruments.catalog import load_instrument
+from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import bind
 from relmeasure.responses.ordinal import as_tables, correlations, polychoric
 from relmeasure.samplestats import (
@@ -209,6 +211,54 @@ def test_responses_bring_their_categories() -> None:
     np.testing.assert_array_equal(auto.correlation, result.correlation)
     assert auto.provenance is not None
     assert "ordered: " in auto.provenance.steps[0]
+
+
+def test_weighted_responses_and_ranges() -> None:
+    """A weight column stands beside bound items; answers on a range are continuous, and refused as ordered."""
+    base = load_instrument("relationship-student")
+    frame = simulate(base, n_clusters=10, cluster_size=30, missing=0.0, rng=3)
+    frame["w"] = np.linspace(0.5, 1.5, len(frame))
+    weighted = _quiet(polychoric, bind(base, frame), weights="w")
+    assert weighted.names == bind(base, frame).items
+    assert weighted.tables is not None
+    assert weighted.tables.weighted
+    with pytest.raises(ColumnNotFoundError, match="weight"):
+        polychoric(bind(base, frame), weights="weight")
+    ranged = Instrument.model_validate(
+        {
+            "schema_version": 1, "id": "mixed", "version": "1.0", "status": "draft", "kind": "structure_only",
+            "title": {"en": "Mixed"}, "reporter": "student", "target": "teacher", "licence": {"id": "public_domain"},
+            "citation": "none",
+            "response_scales": {
+                "agree": {"kind": "agreement", "options": [{"value": k} for k in CODES]},
+                "slider": {"kind": "range", "minimum": 0, "maximum": 100},
+            },
+            "items": [
+                *({"id": f"q{k}", "response_scale": "agree", "key": -1 if k == 2 else 1} for k in range(1, 5)),
+                {"id": "age", "response_scale": "slider"},
+            ],
+            "scales": [{"id": "items", "items": ["q1", "q2", "q3", "q4"]}, {"id": "years", "items": ["age"]}],
+        }
+    )  # fmt: skip
+    columns = _columns(age=True)
+    responses = bind(ranged, CONSTRUCTORS["polars"](columns))
+    with pytest.raises(UnsupportedDataError, match="age: answers on a range"):
+        polychoric(responses)
+    mixed = _quiet(correlations, responses, missing="listwise")
+    assert mixed.kinds == ("ordered",) * 4 + ("continuous",)
+    plain = _quiet(correlations, CONSTRUCTORS["pandas"](columns), missing="listwise")
+    sign = np.array([1, -1, 1, 1, 1])
+    np.testing.assert_allclose(mixed.correlation, plain.correlation * np.outer(sign, sign), atol=1e-9)
+
+
+def test_empty_lazy_frame() -> None:
+    """No rows at all: a typed error, from every kind of reading."""
+    columns: dict[str, list[Any]] = {"q1": [1.0], "q2": [2.0]}
+    for engine in ("polars_lazy", "pandas"):
+        data = CONSTRUCTORS[engine](columns)
+        empty = data.head(0) if engine == "pandas" else data.filter(False)
+        with pytest.raises(TooFewObservationsError):
+            _quiet(polychoric, empty, categories=CODES)
 
 
 # --------------------------------------------------------------------------- statistics in, statistics out

@@ -16,6 +16,7 @@ from relmeasure.exceptions import (
     DataError,
     ListwiseDeletionWarning,
     NonNumericError,
+    NotConvergedWarning,
     NotPositiveDefiniteWarning,
     PairwiseDeletionWarning,
     RelmeasureWarning,
@@ -28,6 +29,7 @@ from relmeasure.samplestats import (
     PolychoricResult,
     mixed_correlations,
     moment_sums,
+    polychoric_acov,
     polychoric_from_codes,
 )
 from relmeasure.samplestats.contingency import item_pairs
@@ -271,6 +273,27 @@ def test_constant_items() -> None:
     assert result.status.level == "failed"
     values[:, 0] = 1.0
     assert np.isnan(_quiet(values, acov=True).correlation[0, 1:]).all()
+
+
+def test_iterations_that_end_early_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without enough steps the polyserial correlations are named, and the status fails."""
+    monkeypatch.setattr("relmeasure.samplestats.polyserial._MAX_STEPS", 1)
+    with pytest.warns(NotConvergedWarning, match="a with x"):
+        result = mixed_correlations(_sample(12, 200), NAMES, categories=CATEGORIES)
+    assert result.status.level == "failed"
+
+
+def test_pairs_without_rows() -> None:
+    """A continuous item without answers, or never answered with another, correlates with nothing."""
+    values = _sample(13, 200)
+    values[:100, 1], values[100:, [0, 3]] = np.nan, np.nan
+    result = _quiet(values, acov=True)
+    assert np.isnan(result.correlation[1, [0, 3]]).all()
+    assert np.isfinite(result.correlation[[1, 0, 0], [2, 2, 3]]).all()
+    values[:, 3] = np.nan
+    assert np.isnan(_quiet(values).correlation[3, :3]).all()
+    with pytest.raises(DataError, match="acov=True"):
+        polychoric_acov(result, values)
 
 
 def test_nonsense_is_a_typed_error() -> None:

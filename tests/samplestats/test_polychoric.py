@@ -19,6 +19,7 @@ from relmeasure.exceptions import (
     DataError,
     EmptyCategoryWarning,
     ListwiseDeletionWarning,
+    NotConvergedWarning,
     NotPositiveDefiniteWarning,
     OptionError,
     PairwiseDeletionWarning,
@@ -622,6 +623,16 @@ def test_listwise_deletion_is_counted() -> None:
         result = polychoric_from_codes(codes, NAMES, missing="listwise")
     assert result.n_obs == result.n_used == complete
     assert result.n_rows == 300
+
+
+def test_iterations_that_end_early_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without enough steps the correlations are named, and the status fails."""
+    monkeypatch.setattr("relmeasure.samplestats.twostep._MAX_STEPS", 1)
+    with pytest.warns(NotConvergedWarning, match="a with b"):
+        result = polychoric_from_codes(_codes(20, 200, CUTS), NAMES)
+    assert result.status.level == "failed"
+    assert result.status.converged is False
+    assert ("a", "b") in result.not_converged
 
 
 # --------------------------------------------------------------------------- definiteness
