@@ -43,6 +43,7 @@ from relmeasure.samplestats import (
     polychoric_acov,
     polychoric_from_codes,
     polychoric_from_tables,
+    polychoric_matrix,
 )
 from relmeasure.samplestats.contingency import item_pairs
 from relmeasure.samplestats.twostep import _Cells, margins, solve_stack, stacks
@@ -666,6 +667,14 @@ def test_not_positive_definite_is_reported_not_smoothed() -> None:
     assert smoothed.smoothed_by == pytest.approx(np.abs(smoothed.correlation - result.correlation).max())
     assert f"{smoothed.smoothed_by:.3g}" in "".join(note.message for note in smoothed.warnings)
     _close(smoothed.estimates, result.estimates, 1e-12)
+
+
+def test_matrix_alone() -> None:
+    """For resampling: the same correlations, without standard errors or warnings."""
+    for codes in (_codes(21, 200, CUTS, share=0.1), _not_definite()):
+        names = NAMES[: codes.shape[1]]
+        tables = contingency_tables(codes, names)
+        np.testing.assert_array_equal(polychoric_matrix(tables), _quiet(tables).correlation)
 
 
 def test_definite_matrix_is_not_touched() -> None:

@@ -11,7 +11,12 @@ from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.mixed import mixed_correlations
 from relmeasure.samplestats.moments import MissingMethod, Moments, MomentSums, moment_sums
 from relmeasure.samplestats.patterns import MissingPatterns, missing_patterns
-from relmeasure.samplestats.polychoric import polychoric_acov, polychoric_from_codes, polychoric_from_tables
+from relmeasure.samplestats.polychoric import (
+    polychoric_acov,
+    polychoric_from_codes,
+    polychoric_from_tables,
+    polychoric_matrix,
+)
 
 __all__ = [
     "ContingencyTables",
@@ -31,4 +36,5 @@ __all__ = [
     "polychoric_acov",
     "polychoric_from_codes",
     "polychoric_from_tables",
+    "polychoric_matrix",
 ]

@@ -2,6 +2,7 @@
 
 ``polychoric_from_tables``   every correlation and standard error from additive tables; needs no rows
 ``polychoric_from_codes``    the same from rows of category numbers, with the full covariance on request
+``polychoric_matrix``        the correlations alone, for resampling
 ``polychoric_acov``          the full covariance from a second pass over the rows; chunks of rows add up
 """
 
@@ -35,7 +36,13 @@ from relmeasure.samplestats.latent import PolychoricResult, definite, named_pair
 from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.samplestats.twostep import Margin, Stack, margins, solve_stack, stacks
 
-__all__ = ["CorrectedTables", "polychoric_acov", "polychoric_from_codes", "polychoric_from_tables"]
+__all__ = [
+    "CorrectedTables",
+    "polychoric_acov",
+    "polychoric_from_codes",
+    "polychoric_from_tables",
+    "polychoric_matrix",
+]
 
 CorrectedTables = Literal["2x2", "all"]
 """Tables whose empty cells a correction fills: two by two only, or of any size."""
@@ -182,6 +189,26 @@ def polychoric_acov(result: PolychoricResult, codes: np.ndarray, weights: np.nda
         raise DataError("Give weights= exactly if the tables were counted with weights.")
     _, influence = _estimated(result.tables, result.correct, result.correct_tables, result.information, smooth=False)
     return _rows_acov(result.tables, influence, codes, weights)
+
+
+def polychoric_matrix(tables: ContingencyTables) -> FloatArray:
+    """Return the polychoric correlations alone, array (p, p): for resampling, where standard errors are not looked at.
+
+    NaN where a correlation cannot be estimated; nothing is warned about.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relmeasure.samplestats import contingency_tables
+    >>> codes = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], [40, 20, 20, 40], axis=0)
+    >>> polychoric_matrix(contingency_tables(codes, ["a", "b"])).round(3).tolist()
+    [[1.0, 0.5], [0.5, 1.0]]
+    """
+    items = margins(tables)
+    rho = np.full(len(tables.joint), np.nan)
+    for stack in stacks(tables, items, tables.joint):
+        rho[stack.pairs] = solve_stack(stack).rho
+    return square(rho, tables.n_items)
 
 
 def _rows_acov(
