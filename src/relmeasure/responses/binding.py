@@ -202,11 +202,9 @@ def bound(
         raise OptionError.from_value("unknown", unknown, get_args(UnknownCodes))
     if isinstance(data, KeyedResponses):
         raise already_keyed("bind()")
-    if scales is None and isinstance(data, Responses):
-        scales = data.scales
-    wanted = _scales(instrument, scales)
     if isinstance(data, Responses):
-        return _rebound(instrument, data, wanted), []
+        return _rebound(instrument, data, scales), []
+    wanted = _scales(instrument, scales)
     if type(data).__module__ == "numpy" and hasattr(data, "ndim"):
         data = array_frame(data, instrument.item_ids)
     source = open_frame(data)
@@ -256,12 +254,14 @@ def _scales(instrument: Any, scales: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(scales))
 
 
-def _rebound(instrument: Instrument, data: Responses, wanted: Sequence[str]) -> Responses:
+def _rebound(instrument: Instrument, data: Responses, scales: Sequence[str] | None) -> Responses:
+    """Responses as they are, if they are those of the instrument and hold the scales asked for."""
     if data.instrument is not instrument and data.instrument != instrument:
         raise UnsupportedDataError(
             f"These responses are bound to {data.instrument.label}, not to {instrument.label}: bind the frame again.",
             bound_to=data.instrument.label,
         )
+    wanted = data.scales if scales is None else _scales(instrument, scales)
     absent = [scale for scale in wanted if scale not in data.scales]
     if absent:
         raise UnsupportedDataError(

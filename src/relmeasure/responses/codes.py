@@ -210,7 +210,7 @@ def _shift(frame: Frame, scale: str, name: str, group: Sequence[ItemPlan]) -> li
     for by in (1, -1):
         fits = low + by >= first and high + by <= last
         extreme = low == first - 1 if by == 1 else high == last + 1
-        if fits and extreme:
+        if fits and extreme and low < high:
             items = tuple(plan.item for plan in group)
             return [Shift(scale, name, items, (int(low), int(high)), (int(first), int(last)), by)]
     return []
