@@ -198,7 +198,7 @@ def test_unknown_codes_and_scales() -> None:
 
 def test_every_engine_gives_the_same_table(constructor: Constructor) -> None:
     data = answers(40)
-    frame = constructor({name: data[name].tolist() for name in data})
+    frame = constructor({str(name): data[name].tolist() for name in data})
     with quietly():
         assert reliability(instrument(), frame).table.equals(reliability(instrument(), data).table, rtol=1e-9)
 
