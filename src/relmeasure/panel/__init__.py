@@ -1,0 +1,1 @@
+"""Cross-lagged models of class scores over waves, with the errors of class means taken out."""

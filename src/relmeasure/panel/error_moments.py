@@ -1,0 +1,118 @@
+"""How wrong class means are: sampling errors of means that the same students rated covary.
+
+The mean of class j on variable a comes from n_ja students. Two means of one class share students, and so their errors
+covary::
+
+    cov(e_ja, e_jb) = W_ab * n_jab / (n_ja n_jb)
+
+with W the pooled covariance of students within classes and n_jab the students behind both means. Taking the diagonal
+only (error variances from ICC2) is wrong wherever W_ab is not zero: students who like a teacher rate everything higher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ClassMeans", "class_means"]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """Means of J classes on P variables (scores by wave), and the covariance of their errors.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The P variables, wave by wave.
+    labels : tuple of str
+        The J classes.
+    mean : array (J, P)
+        NaN where a class has nobody.
+    n : array (J, P)
+        Students behind each mean.
+    overlap : array (J, P, P)
+        ``n_jab / (n_ja n_jb)``; zero where one of the means is missing.
+    within : array (P, P)
+        Pooled covariance within classes; zero between variables that no student has both of.
+    freedom : array (P, P)
+        Degrees of freedom behind each cell of ``within``.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    mean: Array
+    n: Array
+    overlap: Array
+    within: Array
+    freedom: Array
+
+    @property
+    def error_cov(self) -> Array:
+        """Error covariance of the means of each class, array (J, P, P)."""
+        return self.within * self.overlap
+
+    def pick(self, rows: Any = None, columns: Any = None) -> ClassMeans:
+        """Return some classes (same pooled covariance) and some variables."""
+        r = np.arange(len(self.labels)) if rows is None else np.flatnonzero(rows)
+        c = np.arange(len(self.names)) if columns is None else np.asarray(columns)
+        square = np.ix_(c, c)
+        return ClassMeans(
+            names=tuple(self.names[k] for k in c),
+            labels=tuple(self.labels[k] for k in r),
+            mean=self.mean[np.ix_(r, c)],
+            n=self.n[np.ix_(r, c)],
+            overlap=self.overlap[np.ix_(r, c, c)],
+            within=self.within[square],
+            freedom=self.freedom[square],
+        )
+
+
+def class_means(values: Array, code: Any, labels: tuple[str, ...], names: tuple[str, ...]) -> ClassMeans:
+    """Compute class means and the covariance of their errors from rows of students.
+
+    Parameters
+    ----------
+    values : array (n, P)
+        One row a student, one column a variable by wave; NaN where the student did not answer or was not there.
+        Students who are different in each wave have NaN in the columns of the other waves.
+    code : array (n,)
+        Place of each student's class among ``labels``.
+    labels, names : tuple of str
+
+    Returns
+    -------
+    ClassMeans
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[1.0, 2], [3, 4], [2, 2], [4, 3]])
+    >>> found = class_means(rows, np.array([0, 0, 1, 1]), ("a", "b"), ("r", "p"))
+    >>> found.mean.tolist(), found.error_cov[0].tolist()
+    ([[2.0, 3.0], [3.0, 2.5]], [[1.0, 0.75], [0.75, 0.625]])
+    """
+    groups, p = len(labels), values.shape[1]
+    observed = ~np.isnan(values)
+    filled = np.where(observed, values, 0.0)
+    n = _sums(observed.astype(float), code, groups)
+    mean = np.divide(_sums(filled, code, groups), n, out=np.full((groups, p), np.nan), where=n > 0)
+    residual = np.where(observed, values - mean[code], 0.0)
+    both = np.empty((groups, p, p))
+    for a in range(p):
+        for b in range(a, p):
+            together = (observed[:, a] & observed[:, b]).astype(float)
+            both[:, a, b] = both[:, b, a] = np.bincount(code, weights=together, minlength=groups)
+    freedom = np.maximum(both - 1, 0.0).sum(axis=0)
+    within = np.divide(residual.T @ residual, freedom, out=np.zeros((p, p)), where=freedom > 0)
+    pair = n[:, :, None] * n[:, None, :]
+    overlap = np.divide(both, pair, out=np.zeros_like(both), where=pair > 0)
+    return ClassMeans(names, labels, mean, n, overlap, within, freedom)
+
+
+def _sums(values: Array, code: Any, groups: int) -> Array:
+    return np.column_stack([np.bincount(code, weights=column, minlength=groups) for column in values.T])
