@@ -66,11 +66,12 @@ def _blocks(patterns: MissingPatterns) -> Iterator[slice]:
 def _inverses(observed: np.ndarray, cov: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the padded inverses (g, p, p) of the observed parts of ``cov``, and their log-determinants."""
     seen = observed.astype(float)
-    unit = np.eye(cov.shape[0])
-    filled = cov * seen[:, :, None] * seen[:, None, :] + unit * (1.0 - seen)[:, None, :]
+    filled = cov * (seen[:, :, None] * seen[:, None, :])
+    each = np.arange(cov.shape[0])
+    filled[:, each, each] += 1.0 - seen
     factor = np.linalg.cholesky(filled)
-    half = np.linalg.inv(factor)
-    inverse = half.transpose(0, 2, 1) @ half - unit * (1.0 - seen)[:, None, :]
+    inverse = np.linalg.inv(filled)
+    inverse[:, each, each] -= 1.0 - seen
     return inverse, 2.0 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
 
 
@@ -85,8 +86,9 @@ def _evaluate(patterns: MissingPatterns, mean: FloatArray, cov: FloatArray) -> _
         gap = (patterns.mean[part] - mean) * seen
         moment = patterns.scatter[part] + w[:, None, None] * gap[:, :, None] * gap[:, None, :]
         pulled = inverse @ moment
-        first += np.einsum("gab,gb,g->a", inverse, gap, w)
-        second += np.einsum("gab,gbc->ac", pulled, inverse) - np.einsum("gab,g->ab", inverse, w)
+        first += np.tensordot(w, (inverse @ gap[:, :, None])[:, :, 0], 1)
+        second += pulled.transpose(1, 0, 2).reshape(p, -1) @ inverse.reshape(-1, p)
+        second -= np.tensordot(w, inverse, 1)
         twice += float((w * (log_det + seen.sum(axis=1) * math.log(2.0 * math.pi))).sum())
         twice += float(np.einsum("gaa->", pulled))
     move = cov @ first / total
