@@ -58,6 +58,8 @@ class AnalysedMatrix:
         Not yet issued.
     notes : tuple of Note
         Of warnings already issued.
+    tables : ContingencyTables or None
+        Behind polychoric correlations of ordered items alone.
     """
 
     cor: Array
@@ -72,6 +74,7 @@ class AnalysedMatrix:
     min_eigenvalue: float
     raised: tuple[RelmeasureWarning, ...] = ()
     notes: tuple[Note, ...] = ()
+    tables: ContingencyTables | None = None
 
     @property
     def n_items(self) -> int:
@@ -190,6 +193,7 @@ def _from_polychoric(result: PolychoricResult) -> AnalysedMatrix:
         acov=acov,
         min_eigenvalue=np.nan,
         notes=result.warnings,
+        tables=result.tables,
     )
 
 
