@@ -46,7 +46,7 @@ from relmeasure.samplestats import (
     polychoric_matrix,
 )
 from relmeasure.samplestats.contingency import item_pairs
-from relmeasure.samplestats.twostep import _Cells, margins, solve_stack, stacks
+from relmeasure.samplestats.twostep import Stack, _Cells, _log_likelihood, margins, solve_stack, stacks
 from tests.support import load_reference, matrix
 
 LAVAAN = 1e-6  # lavaan stops its search for each correlation at a change of about 1e-7
@@ -336,6 +336,35 @@ def test_short_steps_are_exact() -> None:
     for share in (0.099, 0.03, 0.0099, 0.001):
         step = share * np.cos(theta) * rng.uniform(-1, 1, len(theta)) / (1 + share)
         _close(curve.moved(curve.at(theta), theta, step), curve.at(theta + step), 2e-15)
+
+
+def test_random_sparse_tables_against_a_grid() -> None:
+    """In 60 tables of 4 to 400 rows, some with an outlier, no correlation on a grid has a higher likelihood."""
+    rng = np.random.default_rng(22)
+    grid = np.linspace(-0.9995, 0.9995, 300)
+    for _ in range(60):
+        n, r = int(rng.integers(4, 400)), rng.uniform(-0.99, 0.99)
+        z = rng.multivariate_normal([0, 0], [[1, r], [r, 1]], n)
+        if rng.random() < 0.3:
+            z[0] *= [-3, 3]
+        cuts = [np.sort(rng.normal(size=rng.integers(1, 6))) for _ in range(2)]
+        codes = np.column_stack([np.digitize(x, c) for x, c in zip(z.T, cuts, strict=True)])
+        tables = contingency_tables(codes, ["a", "b"])
+        for stack in stacks(tables, margins(tables), tables.joint):
+            solution = solve_stack(stack)
+            wide = Stack(
+                stack.pairs, stack.first, stack.second, np.repeat(stack.counts, 300, 2),
+                np.repeat(stack.rows, 300, 1), np.repeat(stack.cols, 300, 1), stack.row_scores, stack.col_scores,
+            )  # fmt: skip
+            curve, theta = _Cells(wide), np.arcsin(grid)
+            cells = curve.sharpened(curve.at(theta), theta, wide.counts > 0)
+            on_grid = _log_likelihood(wide.counts, cells)
+            assert solution.converged.all()
+            if solution.at_bound[0]:
+                end = on_grid[-1] if solution.at_bound[0] > 0 else on_grid[0]
+                assert end > on_grid.max() - 1e-6
+            else:
+                assert _log_likelihood(stack.counts, solution.cells)[0] >= on_grid.max() - 1e-9
 
 
 @pytest.mark.parametrize("missing", ["listwise", "pairwise"])
