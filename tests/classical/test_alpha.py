@@ -316,6 +316,11 @@ def test_no_usable_rows(x: np.ndarray) -> None:
         alpha(x)
 
 
+def test_moments_that_are_not_finite() -> None:
+    with pytest.raises(ex.NonNumericError, match="not finite"):
+        alpha(from_covariances(np.full((2, 2), np.inf), 10, ["a", "b"]))
+
+
 def test_no_items() -> None:
     with pytest.raises(ex.TooFewItemsError):
         alpha(np.empty((5, 0)))

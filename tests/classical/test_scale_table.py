@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import relmeasure as rm
 from relmeasure import exceptions as ex
 from relmeasure.classical import ScaleReliability, alpha, omega, reliability, spearman_brown
 from relmeasure.classical.scale_table import COLUMNS
@@ -191,9 +192,28 @@ def test_unknown_codes_and_scales() -> None:
     with pytest.warns(ex.RelmeasureWarning) as caught:
         without = reliability(instrument(), data, unknown="missing")
     assert {type(w.message) for w in caught} == {ex.CodesAsMissingWarning, ex.ListwiseDeletionWarning}
+    assert [note.code for note in without.warnings] == ["codes-as-missing", "listwise-deletion"]
+    assert without.provenance is not None
+    assert len(without.provenance.steps) == 1
     assert without.to_frame()["n_obs"][0] == 79
     with pytest.raises(ex.OptionError, match="long"):
         reliability(instrument(), answers(), scales=["lang"])
+
+
+def test_bound_and_keyed_responses_are_read_as_they_are() -> None:
+    data = answers()
+    wanted = reliability(instrument(), data).table
+    responses = rm.bind(instrument(), data)
+    assert reliability(instrument(), responses).table.equals(wanted)
+    assert reliability(instrument(), responses.keyed()).table.equals(wanted)
+
+
+def test_warnings_of_the_binding_stay_with_every_result() -> None:
+    data = answers()
+    data.loc[0, "q1"] = 9
+    with quietly():
+        responses = rm.bind(instrument(), data, scales=["long"], unknown="missing")
+        assert [note.code for note in alpha(responses).warnings] == ["codes-as-missing", "listwise-deletion"]
 
 
 def test_every_engine_gives_the_same_table(constructor: Constructor) -> None:

@@ -97,7 +97,7 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
             n_obs=moments.n_obs,
             n_rows=moments.n_rows,
         )
-    cov, cor = moments.cov, moments.cor
+    cov = moments.cov
     variances = cov.diagonal()
     if not np.isfinite(variances).all():
         raise NonNumericError("The covariances are not finite: look for infinite or huge values in the data.")
@@ -107,7 +107,7 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
         rule, n = f"{rule}; intervals use n_obs={n_obs} as given", float(n_obs)
     elif moments.weighted:
         n = float("nan")
-    prepared = Prepared(moments, cov, cor, n, rule, constant, remarks=list(moments.notes))
+    prepared = Prepared(moments, cov, moments.cor, n, rule, constant, remarks=list(moments.notes))
     used = "the smallest is the N of intervals" if n_obs is None else f"intervals use the N given, {n_obs}"
     said = {note.code for note in moments.notes}
     prepared.raised.extend(w for w in deletion_warnings(moments, used=used) if w.code not in said)

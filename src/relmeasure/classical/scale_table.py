@@ -26,7 +26,7 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.instruments.definition import Instrument
-from relmeasure.responses.binding import UnknownCodes
+from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.intake import scale_moments
 from relmeasure.results import Estimate, Note, Provenance, Result, Table, announce
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
@@ -156,10 +156,11 @@ def reliability(
     for name in coefficients or ():
         if name not in get_args(Coefficient):
             raise OptionError.from_value("coefficients", name, get_args(Coefficient))
-    moments = _moments(instrument, data, missing, scales, unknown)
+    moments, responses = _moments(instrument, data, missing, scales, unknown)
     rows: list[dict[str, Any]] = []
     raised: list[tuple[str, RelmeasureWarning]] = []
-    notes: dict[tuple[str, str], Note] = {}
+    told = responses.warnings if responses is not None else ()
+    notes: dict[tuple[str, str], Note] = {(note.code, note.message): note for note in told}
     for scale, sums in moments.items():
         found, prepared = _scale_rows(instrument, scale, sums, coefficients, conf_level)
         rows += found
@@ -169,11 +170,12 @@ def reliability(
             notes[(note.code, note.message)] = note
     n_rows = max((m.n_rows for m in moments.values()), default=0)
     n_obs = min((m.n_obs for m in moments.values()), default=0)
+    steps = responses.steps if responses is not None else ()
     rule = f"{missing}, each scale by itself"
     return ScaleReliability(
         Table.from_rows(rows, COLUMNS),
         warnings=(*notes.values(), *announce(_joined(raised))),
-        provenance=Provenance("reliability", __version__, n_rows, n_obs, rule, instrument=instrument.label),
+        provenance=Provenance("reliability", __version__, n_rows, n_obs, rule, instrument.label, steps),
     )
 
 
@@ -183,10 +185,13 @@ def _moments(
     missing: MissingMethod,
     scales: Sequence[str] | None,
     unknown: UnknownCodes,
-) -> dict[str, MomentSums]:
-    """Moments of each scale, from data or as handed in."""
+) -> tuple[dict[str, MomentSums], Responses | None]:
+    """Moments of each scale, from data or as handed in, and the responses they come from."""
     if not (isinstance(data, Mapping) and data and all(isinstance(m, MomentSums) for m in data.values())):
-        return scale_moments(instrument, data, scales, missing=missing, unknown=unknown)
+        raw = data.responses if isinstance(data, KeyedResponses) else data
+        responses, raised = bound(instrument, raw, scales=scales, unknown=unknown)
+        announce(raised)  # kept in responses.warnings
+        return scale_moments(instrument, responses, scales, missing=missing), responses
     wanted = list(data) if scales is None else list(scales)
     for scale in wanted:
         if scale not in data or scale not in instrument.scale_ids:
@@ -197,7 +202,7 @@ def _moments(
                 f"The moments of scale '{scale}' are of items {shorten(data[scale].names)}; it has {shorten(items)}.",
                 scale=scale,
             )
-    return {scale: data[scale] for scale in wanted}
+    return {scale: data[scale] for scale in wanted}, None
 
 
 # --------------------------------------------------------------------------- one scale

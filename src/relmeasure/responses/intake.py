@@ -78,7 +78,9 @@ def as_moments(
         source.require(named, what="named")
         items = [name for name in source.columns if name not in named]
         frame = numeric_frame(source, [*items, *([weights] if isinstance(weights, str) else [])])
-    return _folded(frame, [str(item) for item in items], missing, weights, source.lazy)
+    found = _folded(frame, [str(item) for item in items], missing, weights, source.lazy)
+    told = data.warnings if isinstance(data, KeyedResponses) else ()
+    return replace(found, notes=told) if told else found
 
 
 def _folded(frame: Frame, names: Sequence[str], missing: MissingMethod, weights: Any, lazy: bool) -> MomentSums:
