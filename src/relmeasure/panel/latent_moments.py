@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import ConvergenceError, TooFewObservationsError
+from relmeasure.exceptions import ConvergenceError, NotPositiveDefiniteError, TooFewObservationsError
 from relmeasure.panel.error_moments import ClassMeans
 
 __all__ = ["LatentMoments", "latent_moments"]
@@ -104,8 +104,8 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
     ------
     TooFewObservationsError
         Fewer classes than variables plus two.
-    ConvergenceError
-        Fisher scoring did not settle.
+    ConvergenceError, NotPositiveDefiniteError
+        Fisher scoring did not settle; observed scores are linearly dependent.
     """
     observed = np.asarray(~np.isnan(means.mean))
     seen = np.asarray(observed.any(axis=1))
@@ -120,6 +120,7 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
         errors=(means.error_cov if corrected else np.zeros_like(means.overlap))[seen],
         overlap=(means.overlap if corrected else np.zeros_like(means.overlap))[seen],
     )
+    problem.require_independent_scores()
     mean, cov = problem.start()
     mean, cov, value = _climb(problem, mean, cov)
     inverse, residual = problem.parts(mean, cov)
@@ -155,6 +156,21 @@ class _Problem:
         self.n_parameters = self.p + self.n_cov
         self.pairs = self.observed[:, :, None] & self.observed[:, None, :]
 
+    def require_independent_scores(self) -> None:
+        """Raise where observed scores are linearly dependent: the likelihood of their covariance has no maximum."""
+        complete = self.y[self.observed.all(axis=1)]
+        if len(complete) <= self.p:
+            return
+        off = complete - complete.mean(axis=0)
+        scale = np.sqrt((off**2).sum(axis=0))
+        smallest = float(np.linalg.eigvalsh((off.T @ off) / np.outer(scale, scale))[0]) if (scale > 0).all() else 0.0
+        if smallest < 1e-9:
+            raise NotPositiveDefiniteError(
+                "The observed class scores are linearly dependent (a score or a wave repeated, or one without "
+                f"variance; smallest eigenvalue {smallest:.1g}): nothing can be estimated.",
+                min_eigenvalue=smallest,
+            )
+
     def start(self) -> tuple[Array, Array]:
         """Pairwise moments minus average errors; variances kept above a tenth of the observed ones."""
         count = self.observed.sum(axis=0)
@@ -186,9 +202,12 @@ class _Problem:
             root = np.linalg.cholesky(total)
         except np.linalg.LinAlgError:
             return -np.inf
+        pivots = root[:, diagonal, diagonal]
+        if (pivots.min(axis=1) < 1e-7 * pivots.max(axis=1)).any():
+            return -np.inf
         residual = np.where(self.observed, self.y - mean, 0.0)
         half = np.linalg.solve(root, residual[:, :, None])[:, :, 0]
-        logdet = 2 * np.log(root[:, diagonal, diagonal]).sum()
+        logdet = 2 * np.log(pivots).sum()
         return float(-0.5 * (self.observed.sum() * np.log(2 * np.pi) + logdet + (half**2).sum()))
 
     def scores(self, inverse: Array, residual: Array) -> Array:
@@ -228,7 +247,7 @@ def _climb(problem: _Problem, mean: Array, cov: Array) -> tuple[Array, Array, fl
     for _ in range(_STEPS):
         inverse, residual = problem.parts(mean, cov)
         gradient = problem.scores(inverse, residual).sum(axis=0)
-        step = np.linalg.solve(problem.information(inverse), gradient)
+        step = _solved(problem.information(inverse), gradient)
         if float(gradient @ step) < _TOLERANCE:
             return mean, cov, value
         size = 1.0
@@ -244,6 +263,13 @@ def _climb(problem: _Problem, mean: Array, cov: Array) -> tuple[Array, Array, fl
                 )
         mean, cov, value = new_mean, new_cov, new_value
     raise ConvergenceError(f"True-score moments did not settle in {_STEPS} steps: are there too few classes?")
+
+
+def _solved(information: Array, gradient: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(information, gradient))
+    except np.linalg.LinAlgError:
+        raise ConvergenceError("True-score moments: the information is singular; are there too few classes?") from None
 
 
 def _symmetric(triangle: Array, problem: _Problem) -> Array:

@@ -17,7 +17,7 @@ from relmeasure.exceptions import (
 )
 from relmeasure.samplestats.clusters import ClusterSums, cluster_sums, coded_labels, has_label
 
-__all__ = ["ClusterRows", "as_clusters", "as_rows"]
+__all__ = ["ClusterRows", "as_clusters", "as_rows", "numbers"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,7 +62,7 @@ def _columns(data: Any, cluster: Any) -> tuple[list[str], Array, Array]:
         array = np.asarray(data)
         matrix = array[:, None] if array.ndim == 1 else array
         names = ["value"] if matrix.shape[1] == 1 else [f"x{k + 1}" for k in range(matrix.shape[1])]
-        return names, _numbers({n: matrix[:, k] for k, n in enumerate(names)}), _labels(cluster, len(matrix))
+        return names, numbers({n: matrix[:, k] for k, n in enumerate(names)}), _labels(cluster, len(matrix))
     try:
         native = nw.from_native(data, allow_series=True)
     except TypeError:
@@ -71,16 +71,16 @@ def _columns(data: Any, cluster: Any) -> tuple[list[str], Array, Array]:
             "a column of one, or a NumPy array."
         ) from None
     if isinstance(native, nw.Series):
-        values = _numbers({native.name or "value": native.to_numpy()})
+        values = numbers({native.name or "value": native.to_numpy()})
         return [native.name or "value"], values, _labels(cluster, len(values))
     if isinstance(cluster, str):
         if cluster not in native.columns:
             raise ColumnNotFoundError.from_names([cluster], native.columns, what="cluster")
         native = native.collect() if isinstance(native, nw.LazyFrame) else native
         names = [name for name in native.columns if name != cluster]
-        return names, _numbers({n: native[n].to_numpy() for n in names}), native[cluster].to_numpy()
+        return names, numbers({n: native[n].to_numpy() for n in names}), native[cluster].to_numpy()
     native = native.collect() if isinstance(native, nw.LazyFrame) else native
-    values = _numbers({name: native[name].to_numpy() for name in native.columns})
+    values = numbers({name: native[name].to_numpy() for name in native.columns})
     return list(native.columns), values, _labels(cluster, len(values))
 
 
@@ -98,7 +98,7 @@ def _labels(cluster: Any, n: int) -> Array:
     return labels
 
 
-def _numbers(columns: dict[str, Array]) -> Array:
+def numbers(columns: dict[str, Array]) -> Array:
     """A float matrix; text that is not a number is an error that names the columns."""
     out, wrong = [], []
     for name, column in columns.items():

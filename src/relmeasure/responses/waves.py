@@ -1,0 +1,152 @@
+"""Students in classes over waves: long frames become one row a student and one column a score by wave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from relmeasure.exceptions import DataError, shorten
+from relmeasure.responses.clusters import numbers
+from relmeasure.responses.frames import open_frame
+from relmeasure.samplestats.clusters import coded_labels, has_label
+
+__all__ = ["WaveRows", "as_waves"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class WaveRows:
+    """Scores of students, wide over waves.
+
+    Attributes
+    ----------
+    values : array (n, W * V)
+        Column ``w * V + v`` is score v at wave w; NaN where the student was not there or has no score.
+    code : array (n,)
+        Place of the class among ``labels``.
+    labels, waves, scores : tuple of str
+    band, school : tuple of str, or None
+        Of each class, where the columns were named.
+    n_rows : int
+        Rows handed in.
+    same_students : bool
+        Whether students were followed over waves.
+    """
+
+    values: Array
+    code: Array
+    labels: tuple[str, ...]
+    waves: tuple[str, ...]
+    scores: tuple[str, ...]
+    band: tuple[str, ...] | None
+    school: tuple[str, ...] | None
+    n_rows: int
+    same_students: bool
+
+    def column(self, score: str, wave: str) -> int:
+        """Place of a score at a wave."""
+        return self.waves.index(wave) * len(self.scores) + self.scores.index(score)
+
+
+def as_waves(
+    data: Any,
+    *,
+    scores: Sequence[str],
+    cluster: str,
+    wave: str | None = None,
+    student: str | None = None,
+    by: str | None = None,
+    school: str | None = None,
+) -> WaveRows:
+    """Read a long frame: one row a student and wave, with score columns and the columns that say who and when.
+
+    Without ``student`` the students of each wave are different people. Rows without a class or wave are not used.
+    """
+    source = open_frame(data)
+    keys = [name for name in (cluster, wave, student, by, school) if name is not None]
+    source.require(list(keys), what="named")
+    source.require(list(scores), what="score")
+    needed = source.frame.select(*(nw.col(name) for name in dict.fromkeys([*keys, *scores])))
+    frame = needed.collect() if isinstance(needed, nw.LazyFrame) else needed
+    values = numbers({name: frame[name].to_numpy() for name in scores})
+    column = {name: frame[name].to_numpy() for name in keys}
+    usable = np.logical_and.reduce([has_label(column[name]) for name in keys if name != by])
+    values, column = values[usable], {name: labels[usable] for name, labels in column.items()}
+    if not len(values):
+        raise DataError("No row has a class and a wave.")
+    labels, code = coded_labels(column[cluster])
+    waves, when = _waves(column[wave]) if wave is not None else (("",), np.zeros(len(values), dtype=np.int64))
+    wide, home = _wide(values, code, when, len(waves), column[student] if student is not None else None)
+    return WaveRows(
+        values=wide,
+        code=home,
+        labels=tuple(labels.tolist()),
+        waves=waves,
+        scores=tuple(scores),
+        band=_of_class(column[by], code, labels, by) if by is not None else None,
+        school=_of_class(column[school], code, labels, school) if school is not None else None,
+        n_rows=len(frame),
+        same_students=student is not None,
+    )
+
+
+def _waves(labels: Array) -> tuple[tuple[str, ...], Array]:
+    """Waves in order: numbers by size, text by the alphabet (as ISO dates and '2024 fall' sort)."""
+    distinct, code = np.unique(labels if labels.dtype != object else labels.astype(str), return_inverse=True)
+    if not np.issubdtype(distinct.dtype, np.number) and all(_numeric(text) for text in distinct):
+        order = np.argsort([float(text) for text in distinct], kind="stable")
+        distinct, code = distinct[order], np.argsort(order)[code]
+    texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in distinct.tolist()]
+    return tuple(texts), code
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _wide(values: Array, code: Array, when: Array, n_waves: int, student: Array | None) -> tuple[Array, Array]:
+    """One row a student (a student who changes class is a new one there), one block of columns a wave."""
+    n, v = values.shape
+    if student is None:
+        row, home = np.arange(n), code
+    else:
+        who = coded_labels(student)[1]
+        pair = code.astype(np.int64) * (int(who.max()) + 1) + who
+        kept, first, row = np.unique(pair, return_index=True, return_inverse=True)
+        seen = np.bincount(row * n_waves + when, minlength=len(kept) * n_waves)
+        if (seen > 1).any():
+            twice = student[first[np.flatnonzero(seen > 1) // n_waves]]
+            raise DataError(
+                f"Students with two rows in one wave and class: {shorten(twice)}. Keep one row a student and wave.",
+                students=[str(s) for s in twice],
+            )
+        home = code[first]
+    wide = np.full((len(home), n_waves * v), np.nan)
+    for w in range(n_waves):
+        here = when == w
+        wide[row[here], w * v : (w + 1) * v] = values[here]
+    return wide, home
+
+
+def _of_class(labels: Array, code: Array, classes: Array, name: str) -> tuple[str, ...]:
+    """The one label of each class; a class with two is an error."""
+    texts, place = coded_labels(np.where(has_label(labels), labels, "") if labels.dtype == object else labels)
+    first = np.full(len(classes), -1)
+    first[code] = place
+    mixed = np.unique(code[first[code] != place])
+    if len(mixed):
+        raise DataError(
+            f"Classes with more than one value of '{name}': {shorten(classes[mixed])}. It must be one a class, in all "
+            "waves.",
+            classes=[str(c) for c in classes[mixed]],
+        )
+    return tuple(str(texts[k]) for k in first)

@@ -1,0 +1,202 @@
+"""Reciprocity from raw student rows: recovery, both directions, halves, bands, one wave, nonsense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import relmeasure as rm
+from relmeasure.exceptions import ColumnNotFoundError, DataError, FewClustersWarning, OptionError
+from relmeasure.studies.cycle import ReciprocityResult, reciprocity
+from tests.panel.test_latent_moments import draw
+from tests.support import Constructor
+
+CALL: dict[str, Any] = {"cluster": "teacher_id", "wave": "wave", "relationship": "care", "practices": ["thinking"]}
+
+
+def _long(seed: int = 3, **design: Any) -> Any:
+    import pandas as pd
+
+    values, code = draw(np.random.default_rng(seed), **design)
+    wave = np.where(np.isnan(values[:, 0]), 2, 1)
+    frame = pd.DataFrame({"teacher_id": code, "wave": wave})
+    frame["care"] = np.where(wave == 1, values[:, 0], values[:, 2])
+    frame["thinking"] = np.where(wave == 1, values[:, 1], values[:, 3])
+    frame["grade_band"] = np.where(code < 70, "4-6", np.where(code < 140, "7-8", "9-10"))
+    frame["school"] = code // 5
+    return frame
+
+
+@pytest.fixture(scope="module")
+def long() -> Any:
+    """Two waves, 200 teachers, lags .20 both ways, halo .6."""
+    return _long()
+
+
+@pytest.fixture(scope="module")
+def result(long: Any) -> ReciprocityResult:
+    """The whole call."""
+    return reciprocity(long, **CALL, by="grade_band", school="school")
+
+
+def test_one_row_an_effect_in_both_directions(result: ReciprocityResult) -> None:
+    """Names as given, corrected and not, bands and all; intervals contain their estimate."""
+    frame = result.to_frame()
+    assert set(frame["effect"]) == {"care -> thinking", "thinking -> care"}
+    assert set(frame["by"]) == {"all", "4-6", "7-8", "9-10"}
+    assert set(frame["corrected"]) == {True, False}
+    assert len(frame) == 2 * 4 * 2
+    assert ((frame["lower"] < frame["estimate"]) & (frame["estimate"] < frame["upper"])).all()
+    assert set(result.band_tests.to_frame()["df"]) == {2}
+    assert "never" not in str(result)
+    assert "cause" in str(result).splitlines()[-1] or "what causes what" in str(result)
+
+
+def test_every_engine_gives_the_same(long: Any, constructor: Constructor) -> None:
+    """The same table from any frame."""
+    small = long[long["teacher_id"] < 60]
+    data = constructor({name: small[name].to_list() for name in small})
+    reference = reciprocity(small, **CALL, n_splits=0)
+    assert reciprocity(data, **CALL, n_splits=0).table.equals(reference.table, rtol=1e-6, atol=1e-9)
+
+
+def test_halo_does_not_make_the_association(result: ReciprocityResult) -> None:
+    """Rated by different halves of each class, the corrected effects stay near."""
+    frame = result.same_rater.to_frame()
+    assert (frame["n_splits"] == 20).all()
+    assert np.abs(frame["same_students"] - frame["different_halves"]).max() < 0.1
+
+
+def test_halo_alone_gives_no_corrected_association() -> None:
+    """No true lags, strong halo: uncorrected associations between classes are inflated, corrected ones are not."""
+    import pandas as pd
+
+    rng = np.random.default_rng(9)
+    teacher = np.repeat(np.arange(150), 12)
+    halo = rng.normal(size=len(teacher))
+    frame = pd.DataFrame({"teacher_id": teacher})
+    for name in ("care", "thinking"):
+        frame[name] = 0.5 * rng.normal(size=150)[teacher] + halo + 0.5 * rng.normal(size=len(teacher))
+    found = reciprocity(frame, cluster="teacher_id", relationship="care", practices=["thinking"]).association
+    assert found["within_r"][0] > 0.7
+    assert found["between_r_observed"][0] > 0.15
+    assert abs(found["between_r"][0]) < 0.2
+    assert found["between_r"][0] < found["between_r_observed"][0]
+
+
+def test_several_practices_are_modelled_in_pairs_and_jointly(long: Any) -> None:
+    """Joint rows adjust for the other practices."""
+    data = long.assign(monitoring=long["thinking"] * 0.5 + np.random.default_rng(1).normal(size=len(long)))
+    frame = reciprocity(data, **(CALL | {"practices": ["thinking", "monitoring"]}), n_splits=0).to_frame()
+    assert set(frame["model"]) == {"pair", "joint"}
+    pick = frame[(frame["effect"] == "care -> thinking") & frame["corrected"]].set_index("model")["estimate"]
+    assert pick["pair"] != pytest.approx(pick["joint"], abs=1e-6)
+
+
+def test_three_waves_are_taken_in_steps(long: Any) -> None:
+    """Each pair of successive waves, in order of the numbers."""
+    import pandas as pd
+
+    third = _long(seed=8).query("wave == 2").assign(wave=10)
+    frame = reciprocity(pd.concat([third, long]), **CALL, n_splits=0).to_frame()
+    assert set(zip(frame["from_wave"], frame["to_wave"], strict=True)) == {("1", "2"), ("2", "10")}
+
+
+def test_a_wave_handed_in_twice_is_said(long: Any) -> None:
+    """Copied answers make the scores of two waves dependent: no estimate, a reason."""
+    import pandas as pd
+
+    copied = pd.concat([long[long["wave"] == 2].assign(wave=3), long])
+    frame = reciprocity(copied, **CALL, n_splits=0).to_frame()
+    bad = frame[frame["from_wave"] == "2"]
+    assert bad["reason"].str.contains("dependent").all()
+    assert bad["estimate"].isna().all()
+
+
+def test_one_wave_has_no_direction(long: Any) -> None:
+    """Association within and between classes, and it says that there is no direction in time."""
+    found = reciprocity(long[long["wave"] == 1], **CALL)
+    frame = found.to_frame()
+    assert set(frame["effect"]) == {"care with thinking (between classes)"}
+    assert found.status.level == "caution"
+    assert "no direction in time" in found.status.reasons[0]
+    assert found.association["within_r"][0] == pytest.approx(0.6, abs=0.05)
+
+
+def test_students_followed_over_waves_share_their_errors() -> None:
+    """With student ids the errors covary across waves; the stable halo of a student is not a class lag."""
+    import pandas as pd
+
+    rng = np.random.default_rng(4)
+    teacher = np.repeat(np.arange(120), 15)
+    person = rng.normal(size=len(teacher))
+    parts = []
+    for wave in (1, 2):
+        part = pd.DataFrame({"teacher_id": teacher, "student": np.arange(len(teacher)), "wave": wave})
+        for name in ("care", "thinking"):
+            part[name] = 0.4 * rng.normal(size=120)[teacher] + person + 0.5 * rng.normal(size=len(teacher))
+        parts.append(part)
+    data = pd.concat(parts)
+    followed = reciprocity(data, **CALL, student="student", n_splits=0).to_frame().set_index(["effect", "corrected"])
+    blind = reciprocity(data, **CALL, n_splits=0).to_frame().set_index(["effect", "corrected"])
+    assert followed.loc[("care -> thinking", True), "estimate"] < blind.loc[("care -> thinking", True), "estimate"]
+    with pytest.raises(DataError, match="two rows in one wave"):
+        reciprocity(pd.concat([data, data.iloc[:1]]), **CALL, student="student")
+
+
+def test_the_seed_reproduces_and_order_does_not_matter(long: Any) -> None:
+    """Same seed, same halves; shuffled rows, same effects."""
+    first = reciprocity(long, **CALL, n_splits=3, rng=5)
+    assert first.equals(reciprocity(long, **CALL, n_splits=3, rng=5))
+    shuffled = reciprocity(long.sample(frac=1, random_state=1), **CALL, n_splits=0)
+    assert shuffled.table.equals(first.table, rtol=1e-6, atol=1e-9)
+
+
+def test_progress_is_reported(long: Any) -> None:
+    """One call a split."""
+    seen: list[tuple[int, int]] = []
+    reciprocity(long, **CALL, n_splits=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_round_trip(result: ReciprocityResult) -> None:
+    """Dict and frame."""
+    assert ReciprocityResult.from_dict(json.loads(json.dumps(result.to_dict()))).equals(result)
+
+
+def test_nonsense_is_named(long: Any) -> None:
+    """Practices, columns, bands, too few classes."""
+    with pytest.raises(OptionError, match="list of score columns"):
+        reciprocity(long, **(CALL | {"practices": "thinking"}))
+    with pytest.raises(OptionError, match="at least one"):
+        reciprocity(long, **(CALL | {"practices": []}))
+    with pytest.raises(OptionError, match="twice"):
+        reciprocity(long, **(CALL | {"practices": ["care"]}))
+    with pytest.raises(ColumnNotFoundError, match="thinking"):
+        reciprocity(long, **(CALL | {"practices": ["thinkin"]}))
+    mixed = long.assign(grade_band=np.where(long.index % 2 == 0, "a", "b"))
+    with pytest.raises(DataError, match="more than one value of 'grade_band'"):
+        reciprocity(mixed, **CALL, by="grade_band")
+    with pytest.warns(FewClustersWarning):
+        few = reciprocity(long[long["teacher_id"] < 4], **CALL, n_splits=0)
+    assert few.status.level == "failed"
+    assert few.to_frame()["reason"].str.contains("more classes").all()
+
+
+@pytest.mark.shared
+def test_real_ratings_within_and_between(shared_reference: Path) -> None:
+    """Five countries, one wave: correlations within and between classes in the published ranges."""
+    import pandas as pd
+
+    data = pd.read_csv(shared_reference / "data" / "gti_students" / "data.csv")
+    instrument = rm.load_instrument("gti-student")
+    practices = ["clarity", "cognitive_activation", "feedback", "teacher_support"]
+    scored = rm.score(instrument, data, scales=["relationship", *practices])
+    found = reciprocity(scored, cluster="class", relationship="relationship", practices=practices, n_splits=0)
+    assert min(found.association["within_r"]) > 0.33
+    assert max(found.association["within_r"]) < 0.66
+    assert min(found.association["between_r_observed"]) > 0.55
