@@ -113,7 +113,9 @@ def matrices(frame: Frame) -> Iterator[FloatMatrix]:
         for batch in native.collect_batches(chunk_size=rows):
             yield batch.to_numpy()
     elif frame.implementation.is_duckdb():
-        read = getattr(native, "to_arrow_reader", None) or native.fetch_arrow_reader
+        names = ("to_arrow_reader", "fetch_record_batch", "record_batch")  # from DuckDB 1.5, from 1.4, before
+        fresh = native.project("*")  # before DuckDB 1.4, a relation can be streamed once
+        read = next(getattr(fresh, name) for name in names if hasattr(fresh, name))
         for batch in read(rows):
             yield _columns(batch.columns, batch.num_rows)
     else:
