@@ -32,16 +32,20 @@ if TYPE_CHECKING:
     from relmeasure.multilevel import agreement, icc, interrater
     from relmeasure.responses.binding import bind
     from relmeasure.responses.intake import moments
+    from relmeasure.responses.ordinal import correlations, polychoric
     from relmeasure.results import Estimate
+    from relmeasure.samplestats.estimates import MomentEstimate
     from relmeasure.samplestats.moments import MomentSums
     from relmeasure.scoring import score
     from relmeasure.simulation import simulate
     from relmeasure.studies.classrooms import classroom_scores
+    from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.screening import check
 
 __all__ = [
     "Estimate",
     "Instrument",
+    "MomentEstimate",
     "MomentSums",
     "RelmeasureError",
     "RelmeasureWarning",
@@ -52,6 +56,7 @@ __all__ = [
     "bind",
     "check",
     "classroom_scores",
+    "correlations",
     "guttman",
     "icc",
     "interrater",
@@ -61,6 +66,8 @@ __all__ = [
     "load_instrument",
     "moments",
     "omega",
+    "polychoric",
+    "reciprocity",
     "reliability",
     "score",
     "simulate",
@@ -87,11 +94,14 @@ _HOMES = {
     "relmeasure.multilevel": ("agreement", "icc", "interrater"),
     "relmeasure.responses.binding": ("bind",),
     "relmeasure.responses.intake": ("moments",),
+    "relmeasure.responses.ordinal": ("correlations", "polychoric"),
     "relmeasure.results": ("Estimate",),
+    "relmeasure.samplestats.estimates": ("MomentEstimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
     "relmeasure.scoring": ("score",),
     "relmeasure.simulation": ("simulate",),
     "relmeasure.studies.classrooms": ("classroom_scores",),
+    "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.screening": ("check",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

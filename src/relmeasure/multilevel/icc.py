@@ -202,18 +202,8 @@ def icc_from_clusters(
     """Intraclass correlations of item number ``item`` of cluster statistics; warnings are added to ``raised``."""
     one_way = OneWay(stats.n.astype(float), np.asarray(stats.mean[:, item]), float(stats.within[item, item]))
     _require(one_way)
-    ms_between, ms_within, k0 = anova(one_way)
-    if method == "anova":
-        components, bounds = _anova_components(one_way), _f_bounds(ms_between, ms_within, one_way, k0, conf_level)
-        how = "F distribution" + (", exact" if len(np.unique(one_way.n)) == 1 else f", approximate with k0 = {k0:.2f}")
-        icc2 = 1 - ms_within / ms_between if ms_between > 0 else math.nan
-        mean_k = (ms_between - ms_within) / (ms_between + (stats.mean_size - 1) * ms_within)
-    else:
-        components = likelihood(one_way, restricted=method == "reml")
-        low, high = profile_interval(one_way, restricted=method == "reml", conf_level=conf_level)
-        bounds = (low, high, _step_up(low, stats.mean_size), _step_up(high, stats.mean_size))
-        how, mean_k = "profile likelihood", math.nan
-        icc2 = components.reliability(stats.mean_size)
+    k0 = anova(one_way)[2]
+    components, bounds, icc2, mean_k, how = _estimated(one_way, stats.mean_size, method, conf_level)
     status = _status(components, stats.names[item])
     if raised is not None and stats.n_clusters < 10:
         raised.append(_few_clusters(stats))
@@ -222,7 +212,7 @@ def icc_from_clusters(
         icc1=components.icc1,
         icc1_lower=bounds[0],
         icc1_upper=bounds[1],
-        icc2=float(icc2),
+        icc2=icc2,
         icc2_lower=bounds[2],
         icc2_upper=bounds[3],
         icc1_mean_size=mean_k,
@@ -247,6 +237,23 @@ def icc_from_clusters(
 
 
 # --------------------------------------------------------------------------- parts
+def _estimated(
+    one_way: OneWay, mean_size: float, method: IccMethod, conf_level: float
+) -> tuple[Components, tuple[float, float, float, float], float, float, str]:
+    """Components, bounds of both ICCs, ICC(2), ICC(1) at the mean size, and how the bounds were made."""
+    ms_between, ms_within, k0 = anova(one_way)
+    if method == "anova":
+        how = "F distribution" + (", exact" if len(np.unique(one_way.n)) == 1 else f", approximate with k0 = {k0:.2f}")
+        icc2 = 1 - ms_within / ms_between if ms_between > 0 else math.nan
+        mean_k = (ms_between - ms_within) / (ms_between + (mean_size - 1) * ms_within)
+        bounds = _f_bounds(ms_between, ms_within, one_way, k0, conf_level)
+        return _anova_components(one_way), bounds, icc2, mean_k, how
+    components = likelihood(one_way, restricted=method == "reml")
+    low, high = profile_interval(one_way, restricted=method == "reml", conf_level=conf_level)
+    bounds = (low, high, _step_up(low, mean_size), _step_up(high, mean_size))
+    return components, bounds, float(components.reliability(mean_size)), math.nan, "profile likelihood"
+
+
 def _require(stats: OneWay) -> None:
     if stats.n_clusters < 2 or stats.n_obs <= stats.n_clusters:
         raise TooFewObservationsError(
