@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -119,7 +120,8 @@ def test_function_is_documented(name: str) -> None:
     assert missing == []
     assert ">>> " in doc.partition("\nExamples\n")[2]
     listed = doc.partition("\nParameters\n")[2].partition("\nReturns\n")[0]
-    undocumented = [p for p in parameters if f"\n{p} " not in listed.replace(",", " ") and f", {p}" not in listed]
+    named = set(re.findall(r"\w+", " ".join(line for line in listed.splitlines() if line[:1].strip())))
+    undocumented = [p for p in parameters if p not in named]
     assert undocumented == []
 
 

@@ -27,17 +27,24 @@ if TYPE_CHECKING:
     )
     from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
     from relmeasure.factor.adequacy import bartlett, kmo
+    from relmeasure.factor.exploratory import efa
+    from relmeasure.factor.retention import n_factors
     from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
-    from relmeasure.multilevel import agreement, icc, interrater
+    from relmeasure.multilevel.agreement import agreement
+    from relmeasure.multilevel.icc import icc
+    from relmeasure.multilevel.raters import interrater
     from relmeasure.responses.binding import bind
+    from relmeasure.responses.careless import careless_responding
     from relmeasure.responses.intake import moments
+    from relmeasure.responses.keys import key_check
     from relmeasure.responses.ordinal import correlations, polychoric
     from relmeasure.results import Estimate
     from relmeasure.samplestats.estimates import MomentEstimate
     from relmeasure.samplestats.moments import MomentSums
     from relmeasure.scoring import score
     from relmeasure.simulation import simulate
+    from relmeasure.structural import cfa, sem
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.screening import check
@@ -54,22 +61,28 @@ __all__ = [
     "alpha",
     "bartlett",
     "bind",
+    "careless_responding",
+    "cfa",
     "check",
     "classroom_scores",
     "correlations",
+    "efa",
     "guttman",
     "icc",
     "interrater",
     "item_analysis",
+    "key_check",
     "kmo",
     "list_instruments",
     "load_instrument",
     "moments",
+    "n_factors",
     "omega",
     "polychoric",
     "reciprocity",
     "reliability",
     "score",
+    "sem",
     "simulate",
     "spearman_brown",
     "split_half",
@@ -89,17 +102,24 @@ _HOMES = {
     ),
     "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
     "relmeasure.factor.adequacy": ("bartlett", "kmo"),
+    "relmeasure.factor.exploratory": ("efa",),
+    "relmeasure.factor.retention": ("n_factors",),
     "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
-    "relmeasure.multilevel": ("agreement", "icc", "interrater"),
+    "relmeasure.multilevel.agreement": ("agreement",),
+    "relmeasure.multilevel.icc": ("icc",),
+    "relmeasure.multilevel.raters": ("interrater",),
     "relmeasure.responses.binding": ("bind",),
+    "relmeasure.responses.careless": ("careless_responding",),
     "relmeasure.responses.intake": ("moments",),
+    "relmeasure.responses.keys": ("key_check",),
     "relmeasure.responses.ordinal": ("correlations", "polychoric"),
     "relmeasure.results": ("Estimate",),
     "relmeasure.samplestats.estimates": ("MomentEstimate",),
     "relmeasure.samplestats.moments": ("MomentSums",),
     "relmeasure.scoring": ("score",),
     "relmeasure.simulation": ("simulate",),
+    "relmeasure.structural": ("cfa", "sem"),
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.screening": ("check",),
