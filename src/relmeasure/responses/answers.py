@@ -109,8 +109,8 @@ def codes_expression(source: Source, item: str, scale: ResponseScale) -> nw.Expr
     if kind == "boolean":
         return column.cast(nw.Int8) if truth(scale) else nw.when(~column.is_null()).then(nw.lit(NO_CODE))
     if kind == "text":
-        plain = source.dtypes[item] == nw.String
-        return _text_expression(column if plain else nw.when(~column.is_null()).then(column.cast(nw.String)), scale)
+        texts = column if source.dtypes[item] == nw.String else column.cast(nw.String)
+        return _text_expression(nw.when(~column.is_null()).then(texts).otherwise(nw.lit("")), scale)
     raise NonNumericError(
         f"Item '{item}' holds {source.dtypes[item]}, which is no answer: hand in codes, numbers or labels.",
         item=item,
@@ -118,14 +118,14 @@ def codes_expression(source: Source, item: str, scale: ResponseScale) -> nw.Expr
     )
 
 
-def _text_expression(column: nw.Expr, scale: ResponseScale) -> nw.Expr:
-    text = column.str.strip_chars(BLANKS)
+def _text_expression(filled: nw.Expr, scale: ResponseScale) -> nw.Expr:
+    """Read texts without nulls, of which blank ones are empty cells."""
+    text = filled.str.strip_chars(BLANKS)
     number = nw.when(text.str.contains(NUMBER)).then(text).cast(nw.Float64)
-    empty = nw.when((text == "") | column.is_null()).then(nw.lit(None, nw.Float64))
-    answer = empty.otherwise(nw.when(number.is_null()).then(nw.lit(NO_CODE)).otherwise(number))
+    answer: nw.Expr = nw.when(number.is_null()).then(nw.lit(NO_CODE)).otherwise(number)
     for label, code in text_codes(scale).items():
         answer = nw.when(text == label).then(nw.lit(code)).otherwise(answer)
-    return answer
+    return nw.when(text != "").then(answer)
 
 
 # --------------------------------------------------------------------------- value by value

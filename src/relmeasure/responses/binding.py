@@ -118,8 +118,11 @@ class KeyedResponses:
         keyed = [plan.keyed_value.alias(item) for item, plan in raw.plans.items()]
         if isinstance(raw.work, nw.LazyFrame):
             return raw.work.with_columns(*keyed).select(*raw.source.columns).to_native()
-        made = raw.work.select(*keyed)
-        return raw.source.owned.with_columns(*(made.get_column(item) for item in raw.items)).to_native()
+        columns = raw.source.no_rows(dict.fromkeys(raw.items, nw.Float64()))
+        if columns is None:
+            made = raw.work.select(*keyed)
+            columns = [made.get_column(item) for item in raw.items]
+        return raw.source.owned.with_columns(*columns).to_native()
 
     def keyed(self) -> KeyedResponses:
         """Refuse: these answers are keyed already."""
@@ -284,6 +287,10 @@ def _items(instrument: Instrument, scales: Sequence[str], source: Source, *, eve
 
 def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tuple[Frame, list[ItemPlan]]:
     """Add a working column of numbers for every item whose own column is not one."""
+    blank = source.no_rows({f"{WORKING}code_{item}": nw.Float64() for item in items})
+    if blank is not None:
+        plans = [ItemPlan.of(instrument, item, f"{WORKING}code_{item}", nw.Float64()) for item in items]
+        return source.frame.with_columns(*blank), plans
     new: list[nw.Expr] = []
     series: dict[str, Any] = {}
     for item in items:

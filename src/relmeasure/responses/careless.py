@@ -127,6 +127,9 @@ def careless_responding(
     for warning in raised:
         warn_user(warning)
     plans = _wanted(responses, scales)
+    blank = source.no_rows(dict(zip(names, (nw.Int64(), nw.Float64(), nw.Float64()), strict=True)))
+    if blank is not None:
+        return source.owned.with_columns(*blank).to_native()
     work = responses.work
     if isinstance(work, nw.DataFrame):
         work = work.select(*(plan.column for plan in plans))

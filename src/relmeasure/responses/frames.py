@@ -7,7 +7,7 @@ rows; a lazy frame stays lazy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,6 +79,15 @@ class Source:
             if int(pd.__version__.split(".")[0]) < 3:
                 return self.frame.clone()  # type: ignore[union-attr]
         return self.frame
+
+    def no_rows(self, dtypes: Mapping[str, Any]) -> list[Any] | None:
+        """Columns of these types for an eager frame without rows, else None.
+
+        Conditions on nothing have no common length on every version of every engine, so they are not asked.
+        """
+        if isinstance(self.frame, nw.LazyFrame) or len(self.frame):
+            return None
+        return [nw.new_series(name, [], dtype, backend=self.backend) for name, dtype in dtypes.items()]
 
     def require(self, names: Sequence[str], *, what: str = "item") -> None:
         """Raise ``ColumnNotFoundError`` unless every name is a column."""

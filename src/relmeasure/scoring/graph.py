@@ -303,7 +303,8 @@ def round_half_up(value: nw.Expr, decimals: int) -> nw.Expr:
     shifted = value * unit + (0.5 + _TIE)
     nearest = shifted.round(0)
     floor = nw.when(nearest > shifted).then(nearest - 1.0).otherwise(nearest)
-    return floor / unit if decimals else floor
+    # A divisor that is a column: Polars multiplies by the reciprocal of a scalar, and 23 * (1 / 10) is not 2.3.
+    return floor / (floor * 0.0 + unit) if decimals else floor
 
 
 def _fits(plans: Sequence[ItemPlan]) -> bool:
@@ -320,12 +321,12 @@ def _same_range(plans: Sequence[ItemPlan]) -> tuple[float, float] | None:
 
 def _percent(plan: ItemPlan, answer: nw.Expr) -> nw.Expr:
     low, high = plan.value_range
-    return (plan.value(answer).cast(nw.Float64) - low) * 100.0 / (high - low)
+    return (plan.value(answer.cast(nw.Float64)) - low) * (100.0 / (high - low))
 
 
 def _normed(raw: nw.Expr, norms: Norms, decimals: int | None) -> nw.Expr:
     if norms.kind == "t_score" and norms.mean is not None and norms.sd is not None:
-        return (raw - norms.mean) * 10.0 / norms.sd + 50.0
+        return (raw - norms.mean) * (10.0 / norms.sd) + 50.0
     at = raw if decimals is None else round_half_up(raw, decimals)
     return _search(at, norms.table)
 

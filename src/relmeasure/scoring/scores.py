@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 _ENDS = ("", "_n_valid", "_missing_reason")
+_TYPES = (nw.Float64(), nw.Int64(), nw.String())
 
 
 @overload
@@ -166,6 +167,9 @@ def _asked(scales: Sequence[str]) -> tuple[str, ...]:
 def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
     """Run the stages, and append what was asked for to the frame as it was."""
     source, work = responses.source, responses.work
+    types = [(name, dtype) for three in names.values() for name, dtype in zip(three, _TYPES, strict=True)]
+    if (blank := source.no_rows(dict(types))) is not None:
+        return source.owned.with_columns(*blank)
     by_code = source.engine == "pandas"
     graph = Graph(responses.instrument, responses.plans, names, reason_codes=by_code)
     for scale in names:
