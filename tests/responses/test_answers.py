@@ -249,7 +249,9 @@ def test_column_of_nothing_is_missing_everywhere(constructor: Constructor) -> No
 def test_frame_without_rows(constructor: Constructor) -> None:
     for values in ([1.5], [1], ["1"], [None]):
         frame = constructor({"q": values})
-        empty = frame.slice(0, 0) if hasattr(frame, "slice") else frame.limit(0) if hasattr(frame, "limit") else frame[:0]
+        empty = (
+            frame.slice(0, 0) if hasattr(frame, "slice") else frame.limit(0) if hasattr(frame, "limit") else frame[:0]
+        )
         responses = bind(one(AGREE), empty)
         assert responses.n_rows == 0
         assert to_columns(responses.keyed().frame)["q"] == []
@@ -263,7 +265,11 @@ def test_python_objects_keep_booleans_and_labels_apart() -> None:
     with pytest.raises(UnknownCodeError) as error:
         bind(one(LABELLED), frame)
     assert error.value.details == {"counts": {"q": 1}, "values": {"q": [True]}, "shifted": {}}
-    assert keyed(one(YES_NO), pd.DataFrame({"q": pd.Series([True, None, np.bool_(False)], dtype=object)})) == [1, None, 0]
+    assert keyed(one(YES_NO), pd.DataFrame({"q": pd.Series([True, None, np.bool_(False)], dtype=object)})) == [
+        1,
+        None,
+        0,
+    ]
 
 
 def test_objects_that_are_no_scalars_are_refused() -> None:
