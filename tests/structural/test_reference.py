@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,6 +44,17 @@ def test_holzinger(name: str) -> None:
     tolerance = LOOSE.get(name, 5e-5)
     assert estimate_differences(fit, block(name), tolerance) == []
     assert index_differences(fit, block(name), tolerance) == []
+    assert fit.status.ok
+
+
+INCOMPLETE = {"hs_fiml": "ML", "hs_fiml_mlr": "MLR"}
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_holzinger_with_missing_answers(name: str) -> None:
+    fit = cfa(HS, frame("hs_missing"), missing="fiml", estimator=cast(Any, INCOMPLETE[name]))
+    assert estimate_differences(fit, block(name)) == []
+    assert index_differences(fit, block(name)) == []
     assert fit.status.ok
 
 

@@ -35,15 +35,20 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _ARMIJO = 1e-4
 """Share of the predicted decrease that a step must reach (Nocedal & Wright, 2006, p. 33)."""
 
-_CLOSE = 1e-3
-"""Predicted decrease below which the exact curvature is trusted."""
-
 _NOISE = 1e-9
 """Predicted decrease below which differences of values are rounding noise, and full steps are taken."""
 
 
 class Objective(Protocol):
-    """A smooth function with its first two derivatives."""
+    """A smooth function with its first two derivatives.
+
+    Attributes
+    ----------
+    exact_below : float
+        Newton decrement below which the exact curvature is worth its price.
+    """
+
+    exact_below: float
 
     def value(self, x: Array) -> float:
         """Return the value; infinite where it is not defined."""
@@ -103,6 +108,7 @@ def minimize(objective: Objective, start: Array, *, tolerance: float = 1e-15, ma
     --------
     >>> import numpy as np
     >>> class Bowl:
+    ...     exact_below = 1e-3
     ...     def value(self, x): return float(((x - 2.0) ** 4).sum())
     ...     def gradient(self, x): return 4 * (x - 2.0) ** 3
     ...     def curvature(self, x, *, exact): return np.diag(12 * (x - 2.0) ** 2 + 1e-12)
@@ -118,7 +124,7 @@ def minimize(objective: Objective, start: Array, *, tolerance: float = 1e-15, ma
     exact, message = False, "no step lowers the value"
     for iteration in range(max_iterations + 1):
         gradient = objective.gradient(x)
-        step, decrement, exact = _step(objective, x, gradient, exact=exact or decrement < _CLOSE)
+        step, decrement, exact = _step(objective, x, gradient, exact=exact or decrement < objective.exact_below)
         if decrement <= tolerance * (1.0 + abs(value)):
             return Minimum(x, value, gradient, decrement, iteration, True, "converged")
         if iteration == max_iterations:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from relmeasure.structural.cases import mean_fourth, saturated_meat_trace
+from relmeasure.structural.corrected import IncompleteMoments, corrected_test
 from relmeasure.structural.discrepancy import MomentLeastSquares, stack_moments, weigh
 from relmeasure.structural.engine import Engine, Fitted
 from relmeasure.structural.estimation import solve
@@ -27,8 +28,11 @@ from relmeasure.structural.fit_measures import (
     rmsea_indices,
     sample_size_indices,
 )
+from relmeasure.structural.full_information import FullInformation, pattern_deviance, pattern_inverses
+from relmeasure.structural.implied import BlockState
 from relmeasure.structural.parameter_table import ParameterTable, Row
 from relmeasure.structural.samples import GroupSample
+from relmeasure.structural.saturated import available_moments, saturated_information, saturated_meat
 
 __all__ = ["baseline_table", "chi_square", "fit_baseline", "log_likelihoods", "measures", "n_moments"]
 
@@ -114,6 +118,13 @@ def saturated_trace(fitted: Fitted) -> float:
     exo = exogenous_index(engine.table)
     means = engine.table.mean_structure
     for k, group in enumerate(engine.sample.groups):
+        if group.patterns is not None:
+            bread = np.linalg.inv(saturated_information(group, np.asarray(group.mean), np.asarray(group.cov)))
+            total += float((bread * saturated_meat(cases.groups[k], group.mean, group.cov)).sum())
+            if exo:
+                part, rows = group.subset(exo), cases.groups[k].subset(exo)
+                total -= saturated_meat_trace(rows, part.mean, part.cov, means=means)
+            continue
         for index, sign in ((list(range(len(group.cov))), 1.0), (exo, -1.0)):
             if not index:
                 continue
@@ -159,7 +170,7 @@ def residual_test(fitted: Fitted) -> float:
 
 # --------------------------------------------------------------------------- likelihood
 def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
-    """Return the normal log-likelihoods of the model and of the saturated model, given fixed exogenous variables.
+    """Return the log-likelihoods of the model and of the saturated model, given fixed exogenous variables.
 
     With ``likelihood="wishart"`` the covariances with divisor n - 1 stand in, as in lavaan.
     """
@@ -172,6 +183,10 @@ def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
         p, n = len(group.cov), group.n_obs
         d = group.mean - state.mu if state.structure.has_means else np.zeros(p)
         constant = p * math.log(2.0 * math.pi)
+        if group.patterns is not None:
+            part = _incomplete_log_likelihoods(fitted, k)
+            model, saturated = model + part[0], saturated + part[1]
+            continue
         S = group.unbiased if unbiased else group.cov
         T = S + np.outer(d, d)
         log_det = float(np.linalg.slogdet(state.sigma)[1])
@@ -184,6 +199,19 @@ def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
     return model, saturated
 
 
+def _incomplete_log_likelihoods(fitted: Fitted, k: int) -> tuple[float, float]:
+    """Return the log-likelihoods of a group with missing answers."""
+    discrepancy = fitted.engine.discrepancy
+    inverses = discrepancy.inverses(fitted.x) if isinstance(discrepancy, FullInformation) else None
+    if not isinstance(discrepancy, FullInformation) or inverses is None:
+        return math.nan, math.nan
+    patterns, n = discrepancy.patterns[k], fitted.engine.sample.groups[k].n_obs
+    share = np.asarray(patterns.weight) / float(np.asarray(patterns.weight).sum())
+    constant = math.log(2.0 * math.pi) * float(share @ patterns.observed.sum(axis=1))
+    deviance = pattern_deviance(patterns, fitted.states[k].mu, inverses[k])
+    return -0.5 * n * (deviance + constant), -0.5 * n * (discrepancy.saturated[k] + constant)
+
+
 def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
     """Return GFI, AGFI and PGFI: weighted squares of residuals over those of the sample moments (lavaan 0.6)."""
     engine = fitted.engine
@@ -191,6 +219,10 @@ def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
     residual = whole = 0.0
     for k, state in enumerate(fitted.states):
         group, weight = engine.sample.groups[k], engine.weights[k]
+        if group.patterns is not None:
+            part, rest = _incomplete_squares(group, state)
+            residual, whole = residual + weight * part, whole + weight * rest
+            continue
         S = group.cov if engine.method.is_likelihood else group.unbiased
         V = engine.discrepancy.V[k] if isinstance(engine.discrepancy, MomentLeastSquares) else None
         W = np.linalg.inv(S if engine.method.discrepancy == "GLS" else state.sigma)
@@ -209,6 +241,22 @@ def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
         "agfi": 1.0 - count / df * (1.0 - gfi) if df > 0 else 1.0,
         "pgfi": df / count * gfi,
     }
+
+
+def _incomplete_squares(group: GroupSample, state: BlockState) -> tuple[float, float]:
+    """Weighted squares of available-case moments and of their residuals; weights: information given the patterns."""
+    patterns = group.patterns
+    found = None if patterns is None else pattern_inverses(np.asarray(patterns.observed), state.sigma)
+    if patterns is None or found is None:
+        return math.nan, math.nan
+    mean, cov = available_moments(patterns)
+    share = np.asarray(patterns.weight) / float(np.asarray(patterns.weight).sum())
+    out = []
+    for moments, center in ((cov - state.sigma, mean - state.mu), (cov, mean)):
+        A = found.W @ moments
+        squares = 0.5 * (A * A.transpose(0, 2, 1)).sum(axis=(1, 2)) + (found.W @ center) @ center
+        out.append(float(share @ squares))
+    return out[0], out[1]
 
 
 def _weighted_square(moments: Array, center: Array | None, W: Array) -> float:
@@ -230,19 +278,35 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
         "fmin": fitted.value * (1.0 if likelihood else engine.n_effective / engine.sample.n_obs),
         **_test_entries(test, ""),
     }
+    robust = None
     if baseline is not None:
         base = chi_square(baseline)
         out |= _test_entries(base, "baseline.")
+        robust = robust_pair(fitted, test, baseline, base)
         if test.df >= 0:
-            out |= comparative_indices(test, base)
+            out |= comparative_indices(test, base, robust)
     if likelihood:
         out |= information_criteria(*log_likelihoods(fitted), npar, engine.sample.n_obs)
     else:
         out["ntotal"] = float(engine.sample.n_obs)
-    out |= rmsea_indices(test, n, groups)
+    out |= rmsea_indices(test, n, groups, robust[0] if robust else None)
     out |= residual_indices(residual_moments(fitted), engine.weights, means=engine.table.mean_structure)
     out |= sample_size_indices(test, n, npar, groups)
     return out | goodness_of_fit(fitted, test.df)
+
+
+def robust_pair(
+    fitted: Fitted, test: ChiSquare, baseline: Fitted, base: ChiSquare
+) -> tuple[ChiSquare, ChiSquare] | None:
+    """Return the statistics that robust indices rest on; None where there are none."""
+    engine = fitted.engine
+    if engine.method.discrepancy == "FIML" and test.df > 0:
+        moments = IncompleteMoments(fitted, exogenous_index(engine.table))
+        pair = corrected_test(fitted, test.df, moments), corrected_test(baseline, base.df, moments)
+        return None if math.isnan(pair[0].chisq) or math.isnan(pair[1].chisq) else pair
+    if test.is_scaled and base.is_scaled and engine.method.test != "scaled.shifted":
+        return test, base
+    return None
 
 
 def residual_moments(fitted: Fitted) -> list[dict[str, Array]]:

@@ -29,7 +29,7 @@ import numpy as np
 from relmeasure.structural.implied import BlockState, Candidates, ModelStructure
 from relmeasure.structural.samples import GroupSample
 
-__all__ = ["Discrepancy", "GeneralizedLeastSquares", "MomentLeastSquares", "NormalLikelihood"]
+__all__ = ["Cached", "Discrepancy", "GeneralizedLeastSquares", "MomentLeastSquares", "NormalLikelihood"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,6 +38,7 @@ class Discrepancy(Protocol):
     """An objective over the free parameters of a model."""
 
     structure: ModelStructure
+    exact_below: float
 
     def value(self, x: Array) -> float:
         """Return ``F / 2``; infinite where it is not defined."""
@@ -52,11 +53,13 @@ class Discrepancy(Protocol):
         """Return each block's ``Q`` and ``w``: the objective moves by ``tr(Q dSigma) + w' dmu``."""
 
     def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
-        """Return the expected information of candidates of block k with its free parameters (c, q), and their own (c,)."""
+        """Return the expected information of candidates of block k with free parameters (c, q), and their own (c,)."""
 
 
-class _Cached:
+class Cached:
     """Remembers the states of the last parameters."""
+
+    exact_below = 1e-3
 
     def __init__(self, structure: ModelStructure) -> None:
         self.structure = structure
@@ -93,7 +96,7 @@ class _Cached:
         )
 
 
-class NormalLikelihood(_Cached):
+class NormalLikelihood(Cached):
     """Normal maximum likelihood from means and covariances.
 
     Parameters
@@ -215,7 +218,7 @@ def normal_hessian_excess(state: BlockState, W: Array, T: Array, d: Array) -> Ar
     return out
 
 
-class GeneralizedLeastSquares(_Cached):
+class GeneralizedLeastSquares(Cached):
     """Least squares weighted by the inverse of the sample covariance matrix."""
 
     def __init__(self, structure: ModelStructure, groups: Sequence[GroupSample], weights: Sequence[float]) -> None:
@@ -267,7 +270,7 @@ class GeneralizedLeastSquares(_Cached):
         return self.structure.scatter_matrix(parts)
 
 
-class MomentLeastSquares(_Cached):
+class MomentLeastSquares(Cached):
     """Weighted least squares over the vector of means (when modelled) and ``vech`` of covariances.
 
     Parameters

@@ -19,12 +19,14 @@ from relmeasure.structural.discrepancy import (
     stack_moments,
     weigh,
 )
+from relmeasure.structural.full_information import FullInformation, pattern_deviance, pattern_inverses
 from relmeasure.structural.implied import BlockState, ModelStructure
 from relmeasure.structural.method import Method
 from relmeasure.structural.moment_weights import inverse_acov, normal_acov_diagonal, normal_acov_product
 from relmeasure.structural.parameter_table import ParameterTable
 from relmeasure.structural.restrictions import Relation, Restrictions, free_jacobian, restrictions_of
 from relmeasure.structural.samples import Sample
+from relmeasure.structural.saturated import incomplete_scores
 
 __all__ = ["Engine", "Fitted"]
 
@@ -68,9 +70,23 @@ class Engine:
         if kind == "ML":
             unbiased = [g.unbiased for g in groups] if self.method.likelihood == "wishart" else None
             return NormalLikelihood(self.structure, groups, self.weights, unbiased)
+        if kind == "FIML":
+            return self._full_information()
         if kind == "GLS":
             return GeneralizedLeastSquares(self.structure, groups, self.weights)
         return MomentLeastSquares(self.structure, *self.moment_weights, self.weights)
+
+    def _full_information(self) -> FullInformation:
+        patterns, saturated = [], []
+        for group in self.sample.groups:
+            if group.patterns is None:
+                raise ValueError("full information needs patterns of missing answers")
+            found = pattern_inverses(np.asarray(group.patterns.observed), np.asarray(group.cov))
+            if found is None:
+                raise np.linalg.LinAlgError("the unrestricted covariance matrix is not positive definite")
+            patterns.append(group.patterns)
+            saturated.append(pattern_deviance(group.patterns, np.asarray(group.mean), found))
+        return FullInformation(self.structure, patterns, self.weights, saturated)
 
     @cached_property
     def moment_weights(self) -> tuple[list[Array], list[Array]]:
@@ -163,7 +179,10 @@ class Fitted:
         for k, (state, W) in enumerate(zip(self.states, self.inverses, strict=True)):
             group, rows = self.engine.sample.groups[k], cases.groups[k]
             center = group.mean if at_sample or not state.structure.has_means else state.mu
-            scores = block_scores(state, W, rows.rows, center, group.cov if at_sample else None)
+            if group.patterns is not None:
+                scores = incomplete_scores(state, rows.rows)
+            else:
+                scores = block_scores(state, W, rows.rows, center, group.cov if at_sample else None)
             if rows.weights is not None:
                 scores = scores * rows.weights[:, None]
             if rows.clusters is None:

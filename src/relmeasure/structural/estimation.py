@@ -57,6 +57,7 @@ class Reduced:
 
     def __init__(self, discrepancy: Discrepancy, restrictions: Restrictions) -> None:
         self.discrepancy, self.restrictions = discrepancy, restrictions
+        self.exact_below = discrepancy.exact_below
 
     def value(self, alpha: Array) -> float:
         """Return the value."""

@@ -11,13 +11,18 @@ import numpy as np
 
 from relmeasure.exceptions import InadmissibleError, OptionError
 from relmeasure.numerics.optimize import quadratic_form_rows
-from relmeasure.results import FloatArray, FrameKind, Note, Provenance, Result, Status, Table
+from relmeasure.results import FloatArray, FrameKind, Note, Provenance, Result, Status, Table, announce
 from relmeasure.structural.cases import Cases
+from relmeasure.structural.compare import Comparison, DifferenceMethod, compare_fits
+from relmeasure.structural.composites import composite_reliability, heterotrait_monotrait
 from relmeasure.structural.engine import Engine, Fitted
 from relmeasure.structural.method import Method
 from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.residuals import ResidualKind, residual_table, squared_correlations
 from relmeasure.structural.restrictions import evaluate_definitions
 from relmeasure.structural.samples import Sample
+from relmeasure.structural.score_frame import determinacy_table, score_frame
+from relmeasure.structural.scores import ScoreMethod
 from relmeasure.structural.standardized import standardized_solution
 
 __all__ = ["StructuralFit"]
@@ -85,9 +90,12 @@ class StructuralFit(Result):
         found: Cases | None = self.__dict__.get("_rows")
         return found
 
-    def _with_rows(self, cases: Cases | None, fitted: Fitted | None = None) -> StructuralFit:
+    def _with_rows(
+        self, cases: Cases | None, fitted: Fitted | None = None, n_rows: int = 0, index: Any = None
+    ) -> StructuralFit:
         """Keep the rows, and what is computed already, beside the fields; neither is written to a dict."""
         self.__dict__["_rows"] = cases
+        self.__dict__["_row_index"] = (n_rows, index)
         if fitted is not None:
             self.__dict__["_fitted"] = fitted
         return self
@@ -215,15 +223,132 @@ class StructuralFit(Result):
         Returns
         -------
         frame
-            ``lhs op rhs group mi pvalue epc sepc_lv sepc_all sepc_nox``: index, p-value (one degree of freedom), expected
-            change, and the change standardised as ``std_lv``, ``std_all``, and all but exogenous variables. Parameters that
-            the data cannot determine beside the others are left out. Freeing what an index proposes is data-driven: check
-            it on other data.
+            ``lhs op rhs group mi pvalue epc sepc_lv sepc_all sepc_nox``: index, p-value (one degree of freedom),
+            expected change, and the change standardised as ``std_lv``, ``std_all``, and all but exogenous variables.
+            Parameters that the data cannot determine beside the others are left out. Freeing what an index proposes is
+            data-driven: check it on other data.
         """
         from relmeasure.structural.modification import modification_table
 
         table = modification_table(self._fitted)
         return Table.from_rows([r for r in table.rows() if r["mi"] >= minimum], list(table.columns)).to_frame(kind)
+
+    def residuals(self, residual: ResidualKind = "cor.bollen", *, kind: FrameKind = "pandas") -> Any:
+        """Return residual moments, one row a moment: ``lhs op rhs group residual``.
+
+        Parameters
+        ----------
+        residual : {"cor.bollen", "cor.bentler", "raw", "normalized", "standardized"}
+            Correlations less implied correlations; covariances over the sample's standard deviations; covariances as
+            they are; over the standard error of the sample moment; over that of the residual. Standard errors are
+            normal-theory.
+        kind : {"pandas", "polars", "pyarrow"}
+        """
+        return residual_table(self._fitted, residual).to_frame(kind)
+
+    def r_square(self, *, kind: FrameKind = "pandas") -> Any:
+        """Return the share of variance that the model explains: ``name group r_square``."""
+        return squared_correlations(self._fitted).to_frame(kind)
+
+    def compare(self, other: StructuralFit, *, method: DifferenceMethod = "default") -> Comparison:
+        """Test this model against another one that contains it, or the other way round.
+
+        Parameters
+        ----------
+        other : StructuralFit
+            Fitted to the same data with the same estimator.
+        method : str
+            Default: the plain difference for unscaled tests, Satorra and Bentler (2001) for MLM and MLR, Satorra (2000)
+            for WLSMV. ``"satorra.bentler.2010"`` is the strictly positive version. Scaled statistics are never
+            subtracted.
+
+        Raises
+        ------
+        UnsupportedDataError, EstimationError, OptionError
+        """
+        return compare_fits(self, other, method)
+
+    # ------------------------------------------------------------------- scores and composites
+    def scores(
+        self,
+        method: ScoreMethod = "regression",
+        *,
+        data: Any = None,
+        se: bool = False,
+        allow_inadmissible: bool = False,
+        kind: FrameKind = "pandas",
+    ) -> Any:
+        """Return factor scores, one row a person, in the order of the data.
+
+        Parameters
+        ----------
+        method : {"regression", "bartlett"}
+            Conditional means (shrunk towards the mean; best correlation with the factor), or conditionally unbiased
+            scores.
+        data : frame or array, optional
+            Persons to score; default: those of the fit. A fit restored from a dict has no rows and needs them.
+        se : bool
+            Add ``<factor>_se``: standard deviation of factor given score, or of score given factor.
+        allow_inadmissible : bool
+            Score also with an improper solution.
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            One column a factor; NaN for rows that were dropped. A pandas frame keeps the index of the data.
+
+        Raises
+        ------
+        InadmissibleError, UnsupportedDataError, EstimationError
+        """
+        self._usable("Factor scores", allow_inadmissible=allow_inadmissible)
+        return score_frame(self, method, data, se=se, kind=kind)
+
+    def determinacy(self, *, kind: FrameKind = "pandas") -> Any:
+        """Return each factor's determinacy: the correlation of the factor with its regression score.
+
+        Below .8 the scores are not fit for decisions about single persons (Gorsuch, 1983, Factor Analysis, 260).
+        """
+        self._usable("Determinacies", allow_inadmissible=False)
+        return determinacy_table(self._fitted).to_frame(kind)
+
+    def reliability(self, *, allow_inadmissible: bool = False, kind: FrameKind = "pandas") -> Any:
+        """Return reliabilities of the sum of each factor's items, from this fit.
+
+        Parameters
+        ----------
+        allow_inadmissible : bool
+            Compute them also from an improper solution.
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            ``factor group n_items omega_implied omega_observed alpha ave composite_reliability maximal_reliability
+            determinacy``: omega over the implied and over the observed variance of the sum; alpha of the sample
+            covariances; average variance extracted; common over common plus residual variances; Hancock and Mueller's
+            H.
+
+        Raises
+        ------
+        InadmissibleError
+        """
+        self._usable("Reliabilities", allow_inadmissible=allow_inadmissible)
+        table, raised = composite_reliability(self._fitted)
+        announce(raised)
+        return table.to_frame(kind)
+
+    def htmt(self, *, geometric: bool = True, kind: FrameKind = "pandas") -> Any:
+        """Return the heterotrait-monotrait ratio of each pair of factors.
+
+        Parameters
+        ----------
+        geometric : bool
+            Geometric means (HTMT2), or arithmetic ones (HTMT).
+        kind : {"pandas", "polars", "pyarrow"}
+        """
+        return heterotrait_monotrait(self._fitted, geometric=geometric).to_frame(kind)
 
     @property
     def n_obs(self) -> int:

@@ -55,7 +55,6 @@ class ChiSquare:
     df: float
     scaling_factor: float = math.nan
     shift: float = 0.0
-    correction: float = math.nan
 
     @property
     def is_scaled(self) -> bool:
@@ -66,11 +65,6 @@ class ChiSquare:
     def scaled(self) -> float:
         """The scaled statistic."""
         return self.chisq / self.scaling_factor + self.shift
-
-    @property
-    def robust_factor(self) -> float:
-        """Mean of the statistic per degree of freedom where the model holds, for the robust indices."""
-        return self.scaling_factor if math.isnan(self.correction) else self.correction
 
 
 def chi_square_pvalue(chisq: float, df: float) -> float:
@@ -131,8 +125,13 @@ def _noncentrality(chisq: float, df: float, probability: float) -> float:
 
 
 # --------------------------------------------------------------------------- against the baseline
-def comparative_indices(model: ChiSquare, baseline: ChiSquare) -> dict[str, float]:
+def comparative_indices(
+    model: ChiSquare, baseline: ChiSquare, robust: tuple[ChiSquare, ChiSquare] | None = None
+) -> dict[str, float]:
     """Return CFI, TLI and their kin, naive, scaled and robust.
+
+    ``robust``: statistics of model and baseline, each with its mean per degree of freedom as scaling factor, on which
+    the robust versions rest.
 
     References
     ----------
@@ -144,10 +143,11 @@ def comparative_indices(model: ChiSquare, baseline: ChiSquare) -> dict[str, floa
     out = _comparative(model.chisq, model.df, baseline.chisq, baseline.df, "")
     if model.is_scaled and baseline.is_scaled:
         out |= _comparative(model.scaled, model.df, baseline.scaled, baseline.df, ".scaled")
-        c, cb = model.robust_factor, baseline.robust_factor
-        excess, base = model.chisq - c * model.df, baseline.chisq - cb * baseline.df
+    if robust is not None:
+        one, zero = robust
+        excess, base = one.chisq - one.scaling_factor * one.df, zero.chisq - zero.scaling_factor * zero.df
         out["cfi.robust"] = 1.0 - _ratio(max(excess, 0.0), max(excess, base, 0.0), 0.0)
-        tli = 1.0 - _ratio(excess * baseline.df, base * model.df, 0.0)
+        tli = 1.0 - _ratio(excess * zero.df, base * one.df, 0.0)
         out["tli.robust"] = out["nnfi.robust"] = tli
         out["rni.robust"] = 1.0 - _ratio(excess, base, 0.0)
     return out
@@ -176,7 +176,7 @@ def _comparative(chisq: float, df: float, base: float, base_df: float, tag: str)
 
 
 # --------------------------------------------------------------------------- RMSEA
-def rmsea_indices(test: ChiSquare, n: float, n_groups: int) -> dict[str, float]:
+def rmsea_indices(test: ChiSquare, n: float, n_groups: int, robust: ChiSquare | None = None) -> dict[str, float]:
     """Return RMSEA with its 90% interval and the tests of close and of not-close fit, naive, scaled and robust.
 
     References
@@ -194,8 +194,8 @@ def rmsea_indices(test: ChiSquare, n: float, n_groups: int) -> dict[str, float]:
             bounds = noncentrality_interval(test.chisq, mean)
             for name, bound in zip(("lower", "upper"), bounds, strict=True):
                 out[f"rmsea.ci.{name}.scaled"] = math.sqrt(bound * n_groups / (n * mean))
-        c = test.robust_factor
-        out |= _rmsea(test.chisq / c, test.df, c, n, n_groups, ".robust")
+    if robust is not None:
+        out |= _rmsea(robust.scaled, robust.df, robust.scaling_factor, n, n_groups, ".robust")
     return out
 
 
@@ -251,7 +251,7 @@ def _group_residuals(group: Mapping[str, Array], *, means: bool) -> dict[str, fl
     for name, plain, extra in (
         ("rmr", raw, raw_mean),
         ("srmr_bentler", bentler, bentler_mean),
-        ("crmr", correlation, standard_mean),
+        ("crmr", correlation, bentler_mean),
         ("srmr_mplus", mplus, standard_mean),
     ):
         out[f"{name}_nomean"] = math.sqrt(float(plain.mean())) if len(plain) else 0.0

@@ -2,14 +2,16 @@ r"""Modification indices: what a fixed parameter would gain from being free.
 
 With the score ``s`` and the expected information ``I``, per observation,
 
-.. math:: MI_k = N s_k^2 / v_k, \quad EPC_k = s_k / v_k, \quad v_k = I_{kk} - I_{k\theta} I_{\theta\theta}^{-1} I_{\theta k},
+.. math:: MI_k = N s_k^2 / v_k, \quad EPC_k = s_k / v_k, \quad v_k = I_{kk} - I_{k\theta} I_{\theta\theta}^{-1}
+I_{\theta k},
 
 where equality constraints confine ``theta`` to what they leave free.
 
 References
 ----------
-Sorbom, D. (1989). Psychometrika, 54, 371-384, eq. 15 and 17. Saris, W. E., Satorra, A., & Sorbom, D. (1987). Sociological
-Methodology, 17, 105-129 (expected change). Kaplan, D. (1989). Multivariate Behavioral Research, 24, 285-305 (standardised).
+Sorbom, D. (1989). Psychometrika, 54, 371-384, eq. 15 and 17. Saris, W. E., Satorra, A., & Sorbom, D. (1987).
+Sociological Methodology, 17, 105-129 (expected change). Kaplan, D. (1989). Multivariate Behavioral Research, 24,
+285-305 (standardised).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ __all__ = ["modification_table"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _NO_POWER = 1e-8
-"""Share of a candidate's own information that must be left, or it changes nothing that the model does not fit already."""
+"""Share of a candidate's own information that must be left, or it changes nothing that is not fitted already."""
 
 COLUMNS = ("lhs", "op", "rhs", "group", "mi", "pvalue", "epc", "sepc_lv", "sepc_all", "sepc_nox")
 
@@ -59,9 +61,7 @@ def modification_table(fitted: Fitted) -> Table:
             lhs, op, rhs = names[at]
             standard = [change * _factor(op, lhs, rhs, sd, own_sd) for sd, own_sd in scales]
             group = table.groups[state.structure.group - 1]
-            rows.append(
-                dict(zip(COLUMNS, (lhs, op, rhs, group, index_value, 0.0, change, *standard), strict=True))
-            )
+            rows.append(dict(zip(COLUMNS, (lhs, op, rhs, group, index_value, 0.0, change, *standard), strict=True)))
     rows.sort(key=lambda row: -row["mi"])
     tails = chi_square_pvalues(np.array([row["mi"] for row in rows]), 1.0)
     for row, tail in zip(rows, tails, strict=True):

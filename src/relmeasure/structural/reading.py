@@ -18,16 +18,26 @@ from relmeasure.exceptions import (
 )
 from relmeasure.responses.variables import VariableRows, as_variables
 from relmeasure.results import frozen_array
-from relmeasure.samplestats.estimates import MomentEstimate
+from relmeasure.samplestats.estimates import MomentEstimate, em_moments
 from relmeasure.samplestats.moments import MomentSums, moment_sums
+from relmeasure.samplestats.patterns import missing_patterns
 from relmeasure.structural.cases import Cases, GroupCases
 from relmeasure.structural.moment_weights import distribution_free_acov
-from relmeasure.structural.samples import Sample, sample_from_moments
+from relmeasure.structural.samples import GroupSample, Sample, sample_from_moments
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument
 
-__all__ = ["Reading", "Request", "group_names", "is_statistic", "read_rows", "read_statistic", "with_acov"]
+__all__ = [
+    "Reading",
+    "Request",
+    "group_names",
+    "is_statistic",
+    "read_incomplete",
+    "read_rows",
+    "read_statistic",
+    "with_acov",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -135,12 +145,17 @@ def open_rows(data: Any, request: Request) -> VariableRows:
     )
 
 
-def read_rows(rows: VariableRows) -> Reading:
-    """Return the sample of complete rows, by group."""
+def _finite(rows: VariableRows) -> Array:
     values, names = rows.values, rows.names
     if np.isinf(values).any():
         bad = [name for name, column in zip(names, values.T, strict=True) if np.isinf(column).any()]
         raise DataError(f"Infinite values in {shorten(bad)}: set them to missing first.", items=bad)
+    return values
+
+
+def read_rows(rows: VariableRows) -> Reading:
+    """Return the sample of complete rows, by group."""
+    values, names = _finite(rows), rows.names
     usable, lost = labelled(rows)
     complete = usable & ~np.isnan(values).any(axis=1)
     warnings = [*rows.warnings, *lost]
@@ -165,6 +180,39 @@ def read_rows(rows: VariableRows) -> Reading:
             raise TooFewObservationsError(f"{where} {len(group.rows)} complete rows; at least 2 are needed.")
         moments.append((name, moment_sums(group.rows, names, weights=group.weights)))
     sample = sample_from_moments(moments, names)
+    return Reading(sample, cases, len(values), rows.index, warnings)
+
+
+def read_incomplete(rows: VariableRows, exogenous: Sequence[str]) -> Reading:
+    """Return the unrestricted moments of every answer, by group, with the patterns of missing answers.
+
+    Rows without any answer are dropped, and so are rows without an answer to a fixed exogenous variable: the likelihood
+    is conditional on these.
+    """
+    values, names = _finite(rows), rows.names
+    usable, lost = labelled(rows)
+    fixed = [i for i, name in enumerate(names) if name in set(exogenous)]
+    kept = usable & ~np.isnan(values).all(axis=1) & ~np.isnan(values[:, fixed]).any(axis=1)
+    warnings = [*rows.warnings, *lost]
+    dropped = int((usable & ~kept).sum())
+    if dropped:
+        what = "no answer" if not fixed else f"no answer, or none to {shorten([names[i] for i in fixed])},"
+        warnings.append(
+            ListwiseDeletionWarning(
+                f"{dropped} of {len(values)} rows have {what} and were dropped; {int(kept.sum())} are used.",
+                n_dropped=dropped,
+                n_rows=len(values),
+                n_obs=int(kept.sum()),
+            )
+        )
+    cases = split_cases(rows, kept)
+    groups, rules = [], []
+    for name, group in zip(group_names(rows), cases.groups, strict=True):
+        patterns = missing_patterns(group.rows, names, weights=group.weights)
+        found = em_moments(patterns)
+        groups.append(GroupSample(name, patterns.n_obs, found.mean, found.cov, None, patterns))
+        rules.append(f"{name}: {found.rule}" if name else found.rule)
+    sample = Sample(tuple(names), tuple(groups), len(values), "; ".join(rules))
     return Reading(sample, cases, len(values), rows.index, warnings)
 
 

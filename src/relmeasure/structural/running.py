@@ -34,6 +34,7 @@ from relmeasure.structural.reading import (
     group_names,
     is_statistic,
     open_rows,
+    read_incomplete,
     read_rows,
     read_statistic,
     with_acov,
@@ -157,7 +158,8 @@ def _cluster_columns(cluster: Any) -> tuple[Any, ...]:
 def run(call: Call) -> StructuralFit:
     """Do what the call asks for."""
     method, model = call.read_method(), call.read_model()
-    request = call.request(roles_of(model.formulas).observed)
+    roles = roles_of(model.formulas)
+    request = call.request(roles.observed)
     if is_statistic(call.data):
         groups = tuple(str(name) for name in call.data) if isinstance(call.data, dict) else ("",)
         table = build_table(model, call.options(groups))
@@ -165,7 +167,10 @@ def run(call: Call) -> StructuralFit:
     else:
         rows = open_rows(call.data, request)
         table = build_table(model, call.options(group_names(rows)))
-        reading = read_rows(rows)
+        if method.discrepancy == "FIML":
+            reading = read_incomplete(rows, roles.exogenous if call.fixed_x else ())
+        else:
+            reading = read_rows(rows)
         if method.discrepancy == "WLS":
             reading = with_acov(reading, means=table.mean_structure)
     if reading.cases is None and (method.se.startswith("robust") or method.robust or method.discrepancy == "WLS"):
@@ -215,7 +220,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         provenance=_provenance(call, reading),
         warnings=notes,
     )
-    return fit._with_rows(reading.cases, fitted)
+    return fit._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
 
 
 def _judge(

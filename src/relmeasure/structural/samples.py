@@ -17,6 +17,7 @@ from relmeasure.exceptions import (
 )
 from relmeasure.results import FloatArray, Note, Result, Table, frozen_array
 from relmeasure.samplestats.moments import Moments
+from relmeasure.samplestats.patterns import MissingPatterns
 
 __all__ = ["GroupSample", "Sample", "sample_from_moments"]
 
@@ -38,6 +39,8 @@ class GroupSample(Result):
         Covariances with divisor n: those of the normal likelihood.
     acov : array (r, r) or None
         Covariance matrix of the moments, times n; kept where the estimator needs it.
+    patterns : MissingPatterns or None
+        With full information: then ``mean`` and ``cov`` are the unrestricted (EM) estimates.
     """
 
     name: str
@@ -45,6 +48,7 @@ class GroupSample(Result):
     mean: FloatArray
     cov: FloatArray
     acov: FloatArray | None = None
+    patterns: MissingPatterns | None = None
 
     @property
     def unbiased(self) -> Array:
@@ -141,7 +145,8 @@ def sample_from_moments(moments: Sequence[tuple[str, Moments]], observed: Sequen
         if given.n_obs < 2:
             where = f"Group '{name}'" if name else "The data"
             raise TooFewObservationsError(f"{where} has {given.n_obs} usable rows; a covariance needs at least 2.")
-        scale = (given.n_obs - 1.0) / given.n_obs
+        biased = getattr(given, "source", "") == "em"
+        scale = 1.0 if biased else (given.n_obs - 1.0) / given.n_obs
         groups.append(GroupSample(name, given.n_obs, frozen_array(given.mean), frozen_array(given.cov * scale)))
         rule = str(getattr(given, "rule", "sample moments as given"))
         rules.append(f"{name}: {rule}" if name else rule)

@@ -1,0 +1,94 @@
+"""How a restricted model lies inside a larger one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from relmeasure.exceptions import EstimationError, UnsupportedDataError
+from relmeasure.structural.engine import Fitted
+from relmeasure.structural.parameter_table import ParameterTable
+
+__all__ = ["at_implied_moments", "difference_traces"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def at_implied_moments(larger: Fitted, restricted: Fitted) -> Fitted:
+    """Return the larger model at the estimates of the restricted one.
+
+    Raises
+    ------
+    UnsupportedDataError
+        Parameters of the same names do not reproduce the restricted model's moments.
+    """
+    table = larger.engine.table
+    known = _by_name(restricted.engine.table, restricted.row_values)
+    x = np.array([known.get(_name(table, row), 0.0) for row in table.free_rows])
+    moved = Fitted(larger.engine, x)
+    for mine, theirs in zip(moved.states, restricted.states, strict=True):
+        order = [table.observed.index(name) for name in restricted.engine.table.observed]
+        if not np.allclose(mine.sigma[np.ix_(order, order)], theirs.sigma, rtol=1e-8, atol=1e-10):
+            raise UnsupportedDataError(
+                "The larger model does not contain the restricted one under the same parameter names, which this "
+                "method needs: use 'satorra.bentler.2001' or 'satorra.2000', or scale the factors of both models alike."
+            )
+    return moved
+
+
+def _name(table: ParameterTable, row: int) -> tuple[str, str, str, int]:
+    lhs, rhs = table.lhs[row], table.rhs[row]
+    first, second = sorted((lhs, rhs)) if table.op[row] == "~~" else (lhs, rhs)
+    return first, table.op[row], second, table.group[row]
+
+
+def _by_name(table: ParameterTable, values: Array) -> dict[tuple[str, str, str, int], float]:
+    return {_name(table, row): float(values[row]) for row in range(len(table))}
+
+
+def difference_traces(restricted: Fitted, larger: Fitted) -> tuple[float, float]:
+    r"""Return ``tr(M)`` and ``tr(M^2)`` of the weights of the difference test (Satorra, 2000).
+
+    With the larger model's information ``P``, the covariance ``B`` of its scores and the restrictions ``A`` of the
+    smaller one, ``M = (A P^{-1} A')^{-1} A P^{-1} B P^{-1} A'``.
+    """
+    inverse = larger.inverse_within(larger.information(larger.engine.method.information))
+    if inverse is None:
+        raise EstimationError("The information matrix of the larger model is singular: no difference test.")
+    A = _restrictions(restricted, larger)
+    inner = A @ inverse @ A.T
+    spread = A @ inverse @ larger.meat @ inverse @ A.T
+    M = np.linalg.solve(inner, spread)
+    return float(np.trace(M)), float((M * M.T).sum())
+
+
+def _restrictions(restricted: Fitted, larger: Fitted) -> Array:
+    """Return the directions of the larger model's parameters that the restricted one forbids, array (d, q)."""
+    small = _moments_by_parameters(restricted, larger.engine.table.observed) @ restricted.tangent
+    big = _moments_by_parameters(larger, larger.engine.table.observed) @ larger.tangent
+    inside = np.linalg.lstsq(big, small, rcond=None)[0]
+    _, roots, right = np.linalg.svd(inside.T)
+    rank = int((roots > 1e-8 * max(float(roots.max(initial=0.0)), 1e-300)).sum())
+    forbidden = right[rank:]
+    back = np.linalg.pinv(larger.tangent)
+    out: Array = forbidden @ back
+    return out
+
+
+def _moments_by_parameters(fitted: Fitted, names: tuple[str, ...]) -> Array:
+    """Return the Jacobian of all groups' moments over the free parameters, variables in a given order."""
+    table = fitted.engine.table
+    order = [table.observed.index(name) for name in names]
+    i, j = np.triu_indices(len(order))
+    pairs = list(zip(i.tolist(), j.tolist(), strict=True))
+    place = {pair: at for at, pair in enumerate(pairs)}
+    rows = [place[min(order[a], order[b]), max(order[a], order[b])] for a, b in pairs]
+    blocks = []
+    for state in fitted.states:
+        means, upper = state.jacobian()
+        block = np.zeros((len(rows) + (len(order) if state.structure.has_means else 0), table.n_free))
+        own = np.concatenate([means[order], upper[rows]]) if state.structure.has_means else upper[rows]
+        block[:, state.structure.index] = own
+        blocks.append(block)
+    return np.concatenate(blocks)

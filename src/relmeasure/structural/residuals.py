@@ -1,0 +1,106 @@
+"""Residuals: what the model leaves of the sample's means and covariances.
+
+References
+----------
+Bentler, P. M. (1995). EQS structural equations program manual (correlation residuals). Joreskog, K. G., & Sorbom, D.
+(1988). LISREL 7 (normalized residuals). Bollen, K. A. (1989). Structural Equations with Latent Variables, 258-261.
+Hausman, J. A. (1978). Econometrica, 46, 1251-1271 (variance of a difference; standardized residuals).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from relmeasure.exceptions import OptionError
+from relmeasure.results import Table
+from relmeasure.structural.assess import residual_moments
+from relmeasure.structural.discrepancy import moment_jacobian
+from relmeasure.structural.engine import Fitted
+
+__all__ = ["ResidualKind", "residual_matrices", "residual_table", "squared_correlations"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+ResidualKind = Literal["raw", "cor.bentler", "cor.bollen", "normalized", "standardized"]
+"""Sample minus implied; over sample standard deviations; as correlations; over their standard errors."""
+
+
+def residual_matrices(fitted: Fitted, kind: ResidualKind) -> list[tuple[Array, Array]]:
+    """Return the residual covariances (p, p) and means (p,) of each group."""
+    if kind not in get_args(ResidualKind):
+        raise OptionError.from_value("kind", kind, get_args(ResidualKind))
+    out = []
+    for k, moments in enumerate(residual_moments(fitted)):
+        S, sigma = moments["S"], moments["sigma"]
+        sd = np.sqrt(np.diag(S))
+        cov, mean = S - sigma, moments["m"] - moments["mu"]
+        if kind == "cor.bentler":
+            cov, mean = cov / np.outer(sd, sd), mean / sd
+        elif kind == "cor.bollen":
+            implied = np.sqrt(np.diag(sigma))
+            cov = S / np.outer(sd, sd) - sigma / np.outer(implied, implied)
+            mean = moments["m"] / sd - moments["mu"] / implied
+        elif kind == "normalized":
+            n = fitted.engine.sample.groups[k].n_obs
+            cov = cov / np.sqrt((np.outer(sd, sd) ** 2 + S**2) / n)
+            mean = mean / (sd / np.sqrt(n))
+        elif kind == "standardized":
+            cov, mean = _standardized(fitted, k, cov, mean)
+        out.append((cov, mean))
+    return out
+
+
+def _standardized(fitted: Fitted, k: int, cov: Array, mean: Array) -> tuple[Array, Array]:
+    """Divide by the standard errors of the residuals: those of the moments less those of the fitted moments."""
+    state, sigma = fitted.states[k], fitted.states[k].sigma
+    p, n = len(sigma), fitted.engine.sample.groups[k].n_obs
+    i, j = np.triu_indices(p)
+    variance = sigma[i, i] * sigma[j, j] + sigma[i, j] ** 2
+    means = state.structure.has_means
+    whole = np.concatenate([np.diag(sigma), variance]) if means else variance
+    J = moment_jacobian(state)
+    index = state.structure.index
+    bread = fitted.inverse_within(fitted.information("expected"))
+    if bread is None:
+        return np.full_like(cov, np.nan), np.full_like(mean, np.nan)
+    weight = fitted.engine.weights[k]
+    left = whole - weight * ((J @ bread[np.ix_(index, index)]) * J).sum(axis=1)
+    se = np.sqrt(np.where(left > 1e-9 * whole, left, np.nan) / n)
+    error = np.full((p, p), np.nan)
+    error[i, j] = error[j, i] = se[p:] if means else se
+    return cov / error, (mean / se[:p] if means else np.full_like(mean, np.nan))
+
+
+def residual_table(fitted: Fitted, kind: ResidualKind) -> Table:
+    """Return one row a moment: ``lhs op rhs group residual``."""
+    table = fitted.engine.table
+    rows = []
+    for k, (cov, mean) in enumerate(residual_matrices(fitted, kind)):
+        group = table.groups[k]
+        names = table.observed
+        for i, first in enumerate(names):
+            rows += [
+                {"lhs": names[j], "op": "~~", "rhs": first, "group": group, "residual": float(cov[i, j])}
+                for j in range(i + 1)
+            ]
+        if table.mean_structure:
+            rows += [
+                {"lhs": name, "op": "~1", "rhs": "", "group": group, "residual": float(mean[i])}
+                for i, name in enumerate(names)
+            ]
+    return Table.from_rows(rows, ("lhs", "op", "rhs", "group", "residual"))
+
+
+def squared_correlations(fitted: Fitted) -> Table:
+    """Return R-square of every variable that the model explains: ``name group r_square``."""
+    table = fitted.engine.table
+    names = [*table.observed, *table.latent]
+    rows = []
+    for state in fitted.states:
+        explained = set(state.structure.entries.i[state.structure.entries.kind == 0].tolist())
+        for i, name in enumerate(names):
+            if i in explained:
+                share = 1.0 - float(state.S[i, i]) / float(state.V[i, i])
+                rows.append({"name": name, "group": table.groups[state.structure.group - 1], "r_square": share})
+    return Table.from_rows(rows, ("name", "group", "r_square"))

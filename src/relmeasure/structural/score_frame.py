@@ -1,0 +1,69 @@
+"""Factor scores as a frame, one row a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relmeasure.exceptions import UnsupportedDataError
+from relmeasure.responses.variables import as_variables
+from relmeasure.results import FrameKind, Table
+from relmeasure.structural.engine import Fitted
+from relmeasure.structural.scores import determinacy, factor_scores
+
+if TYPE_CHECKING:
+    from relmeasure.structural.fit import StructuralFit
+
+__all__ = ["determinacy_table", "score_frame"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def score_frame(fit: StructuralFit, method: str, data: Any, *, se: bool, kind: FrameKind) -> Any:
+    """Return the scores of the fit's rows, or of other data."""
+    if data is None:
+        scores, errors, index = _own_scores(fit, method)
+    else:
+        scores, errors, index = _new_scores(fit, method, data)
+    columns = {name: tuple(scores[:, f]) for f, name in enumerate(fit.table.latent)}
+    if se:
+        columns |= {f"{name}_se": tuple(errors[:, f]) for f, name in enumerate(fit.table.latent)}
+    frame = Table(columns).to_frame(kind)
+    if kind == "pandas" and index is not None:
+        frame.index = index
+    return frame
+
+
+def _own_scores(fit: StructuralFit, method: str) -> tuple[Array, Array, Any]:
+    cases = fit._cases
+    if cases is None:
+        raise UnsupportedDataError(
+            "This fit has no rows (moments were handed in, or it comes from a dict): pass data=."
+        )
+    n_rows, index = fit.__dict__.get("_row_index", (cases.n_obs, None))
+    scores = np.full((n_rows, len(fit.table.latent)), np.nan)
+    errors = scores.copy()
+    for k, group in enumerate(cases.groups):
+        at = np.arange(len(group.rows)) if group.at is None else group.at
+        scores[at], errors[at] = factor_scores(fit._fitted, k, group.rows, method)
+    return scores, errors, index
+
+
+def _new_scores(fit: StructuralFit, method: str, data: Any) -> tuple[Array, Array, Any]:
+    if fit.table.n_groups > 1:
+        raise UnsupportedDataError("New persons of several groups: score each group with a fit of its own model.")
+    rows = as_variables(data, fit.table.observed)
+    scores, errors = factor_scores(fit._fitted, 0, rows.values, method)
+    return scores, errors, rows.index
+
+
+def determinacy_table(fitted: Fitted) -> Table:
+    """Return ``factor group determinacy``."""
+    table = fitted.engine.table
+    rows = [
+        {"factor": name, "group": table.groups[state.structure.group - 1], "determinacy": float(value)}
+        for state in fitted.states
+        for name, value in zip(table.latent, determinacy(state), strict=True)
+    ]
+    return Table.from_rows(rows, ("factor", "group", "determinacy"))
