@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from relmeasure.instruments.catalog import list_instruments, load_instrument
     from relmeasure.instruments.definition import Instrument
     from relmeasure.multilevel.agreement import agreement
+    from relmeasure.multilevel.generalizability import generalizability
     from relmeasure.multilevel.icc import icc
     from relmeasure.multilevel.raters import interrater
     from relmeasure.responses.binding import bind
@@ -67,6 +68,7 @@ __all__ = [
     "classroom_scores",
     "correlations",
     "efa",
+    "generalizability",
     "guttman",
     "icc",
     "interrater",
@@ -107,6 +109,7 @@ _HOMES = {
     "relmeasure.instruments.catalog": ("list_instruments", "load_instrument"),
     "relmeasure.instruments.definition": ("Instrument",),
     "relmeasure.multilevel.agreement": ("agreement",),
+    "relmeasure.multilevel.generalizability": ("generalizability",),
     "relmeasure.multilevel.icc": ("icc",),
     "relmeasure.multilevel.raters": ("interrater",),
     "relmeasure.responses.binding": ("bind",),

@@ -3,14 +3,15 @@
 Model: y_ij = mu + b_j + e_ij with var(b) = tau2 between and var(e) = sigma2 within clusters. With theta = tau2 / sigma2
 everything but theta has a closed form, so that ML and REML are searches over one number (Searle, Casella and McCulloch,
 1992, Variance Components, sections 3.6 to 3.8). Clusters of equal size are treated together: the cost depends on the
-number of distinct sizes, not of clusters.
+number of distinct sizes, not of clusters. Where clusters lie in groups (classes in countries), each group may have a
+mean of its own, so that differences between groups are not counted as differences between clusters.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class OneWay:
-    """Sufficient statistics of one variable: sizes and means of clusters, pooled scatter within."""
+    """Sufficient statistics of one variable: sizes and means of clusters, pooled scatter within, groups of clusters."""
 
     n: Array
     mean: Array
     within: float
+    group: np.ndarray[Any, np.dtype[np.int64]] | None = field(default=None)
 
     @property
     def n_obs(self) -> float:
@@ -38,16 +40,31 @@ class OneWay:
         """Clusters."""
         return len(self.n)
 
+    @property
+    def n_groups(self) -> int:
+        """Groups with a mean of their own; one without groups."""
+        return 1 if self.group is None else int(self.group.max()) + 1
+
+    def by_group(self, values: Array) -> Array:
+        """Sum values of clusters over each group."""
+        if self.group is None:
+            return np.array([values.sum()])
+        return np.bincount(self.group, weights=values, minlength=self.n_groups).astype(float)
+
 
 @dataclass(frozen=True)
 class Components:
-    """Variance components of a one-way model; ``deviance`` is -2 log-likelihood (restricted for REML)."""
+    """Variance components of a one-way model; ``deviance`` is -2 log-likelihood (restricted for REML).
+
+    ``mu`` is the mean over groups by their rows, ``means`` the mean of each group.
+    """
 
     tau2: float
     sigma2: float
     mu: float
     mu_se: float
     deviance: float = math.nan
+    means: Array | None = None
 
     @property
     def icc1(self) -> float:
@@ -62,11 +79,13 @@ class Components:
 
 def anova(stats: OneWay) -> tuple[float, float, float]:
     """Mean squares between and within clusters, and the effective size k0 (Searle et al., 1992, section 3.6)."""
-    total, clusters = stats.n_obs, stats.n_clusters
-    grand = float(stats.n @ stats.mean) / total
-    ms_between = float(stats.n @ (stats.mean - grand) ** 2) / (clusters - 1)
+    total, clusters, groups = stats.n_obs, stats.n_clusters, stats.n_groups
+    rows = stats.by_group(stats.n)
+    grand = stats.by_group(stats.n * stats.mean) / rows
+    center = grand[0] if stats.group is None else grand[stats.group]
+    ms_between = float(stats.n @ (stats.mean - center) ** 2) / (clusters - groups)
     ms_within = stats.within / (total - clusters)
-    k0 = (total - float(stats.n @ stats.n) / total) / (clusters - 1)
+    k0 = (total - float((stats.by_group(stats.n**2) / rows).sum())) / (clusters - groups)
     return ms_between, ms_within, k0
 
 
@@ -74,38 +93,45 @@ class _Profile:
     """-2 log-likelihood as a function of theta = tau2 / sigma2, everything else maximised out."""
 
     def __init__(self, stats: OneWay, *, restricted: bool) -> None:
-        sizes, place = np.unique(stats.n, return_inverse=True)
-        self.size = sizes
+        groups = stats.n_groups
+        owner = np.zeros(stats.n_clusters, dtype=np.int64) if stats.group is None else stats.group
+        center = stats.by_group(stats.mean) / stats.by_group(np.ones_like(stats.mean))
+        off = stats.mean - center[owner]
+        widest = int(stats.n.max()) + 1
+        cells, place = np.unique(owner * widest + stats.n.astype(np.int64), return_inverse=True)
+        self.size, self.owner = (cells % widest).astype(float), cells // widest
         self.clusters = np.bincount(place).astype(float)
-        self.first = np.bincount(place, weights=stats.mean)
-        self.second = np.bincount(place, weights=(stats.mean - stats.mean.mean()) ** 2)
-        self.center = float(stats.mean.mean())
+        self.first = np.bincount(place, weights=off)
+        self.second = np.bincount(place, weights=off**2)
+        self.center, self.groups = center, groups
+        self.share = stats.by_group(stats.n) / stats.n_obs
         self.within = stats.within
         self.restricted = restricted
-        self.divisor = stats.n_obs - (1 if restricted else 0)
+        self.divisor = stats.n_obs - (groups if restricted else 0)
 
-    def parts(self, theta: float) -> tuple[float, float, float]:
-        """mu, sigma2 and the information weight of mu (in units of 1 / sigma2) at theta."""
+    def fit(self, theta: float) -> tuple[Array, float, Array]:
+        """Group means, sigma2 and the information weight of each group mean (in units of 1 / sigma2) at theta."""
         weight = self.size / (1 + self.size * theta)
-        information = float(weight @ self.clusters)
-        offset = float(weight @ (self.first - self.clusters * self.center)) / information
-        between = float(weight @ self.second) - information * offset**2
+        information = np.bincount(self.owner, weights=weight * self.clusters, minlength=self.groups).astype(float)
+        offset = np.bincount(self.owner, weights=weight * self.first, minlength=self.groups) / information
+        between = float(weight @ self.second) - float(information @ offset**2)
         return self.center + offset, (self.within + between) / self.divisor, information
 
     def deviance(self, theta: float) -> float:
         """-2 log-likelihood, restricted or not, at theta."""
-        _, sigma2, information = self.parts(theta)
+        _, sigma2, information = self.fit(theta)
         value = self.divisor * (math.log(2 * math.pi * sigma2) + 1)
         value += float(self.clusters @ np.log1p(self.size * theta))
-        return value + math.log(information) if self.restricted else value
+        return value + float(np.log(information).sum()) if self.restricted else value
 
 
 def likelihood(stats: OneWay, *, restricted: bool) -> Components:
     """Maximise the (restricted) likelihood; a maximum at the boundary gives ``tau2 = 0``."""
     profile = _Profile(stats, restricted=restricted)
     best = _minimise(profile.deviance, start=_start(stats))
-    mu, sigma2, information = profile.parts(best)
-    return Components(best * sigma2, sigma2, mu, math.sqrt(sigma2 / information), profile.deviance(best))
+    means, sigma2, information = profile.fit(best)
+    mu_se = math.sqrt(sigma2 * float((profile.share**2 / information).sum()))
+    return Components(best * sigma2, sigma2, float(profile.share @ means), mu_se, profile.deviance(best), means)
 
 
 def profile_interval(stats: OneWay, *, restricted: bool, conf_level: float) -> tuple[float, float]:

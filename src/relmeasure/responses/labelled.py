@@ -9,12 +9,14 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from relmeasure.exceptions import DataError, TooFewObservationsError, UnsupportedDataError, shorten
+from relmeasure.responses.clusters import as_rows
 from relmeasure.responses.frames import open_frame
 from relmeasure.responses.matrices import numeric_frame
 from relmeasure.results import FloatArray, IntArray
 from relmeasure.samplestats.clusters import coded_labels, has_label
 
-__all__ = ["LabelledColumns", "column_names", "read_columns"]
+__all__ = ["GroupedValues", "LabelledColumns", "column_names", "grouped_values", "read_columns"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +92,120 @@ def _coded(column: np.ndarray[Any, Any]) -> tuple[IntArray, tuple[str, ...]]:
     texts, code = coded_labels(column[present])
     out[present] = code
     return out, tuple(texts.tolist())
+
+
+# --------------------------------------------------------------------------- one variable in clusters in groups
+@dataclass(frozen=True)
+class GroupedValues:
+    """Complete rows of one variable, their cluster, and the group of each cluster.
+
+    Attributes
+    ----------
+    name : str
+    value : array (n,)
+    code : array (n,)
+        Place of each row's cluster among ``labels``.
+    labels, groups : tuple of str
+    group : array (J,)
+        Place of each cluster's group among ``groups``; zeros without groups.
+    n_rows : int
+    """
+
+    name: str
+    value: FloatArray
+    code: IntArray
+    labels: tuple[str, ...]
+    group: IntArray
+    groups: tuple[str, ...]
+    n_rows: int
+
+
+def grouped_values(data: Any, *, cluster: Any, group: Any = None) -> GroupedValues:
+    """Return one variable in clusters, each cluster in one group.
+
+    Parameters
+    ----------
+    data : frame, column or array
+        With names in ``cluster`` and ``group``, a frame with one further column; else one value a row.
+    cluster, group : str or column or array
+        Columns of the frame, or one label a row; both in the same way.
+
+    Raises
+    ------
+    DataError
+        Several variables, or a cluster in two groups.
+    """
+    if group is None:
+        rows = as_rows(data, cluster=cluster)
+        _one_variable(rows.names)
+        nowhere = np.zeros(len(rows.labels), dtype=np.int64)
+        return GroupedValues(rows.names[0], rows.values[:, 0], rows.code, rows.labels, nowhere, (), rows.n_rows)
+    if isinstance(cluster, str) != isinstance(group, str):
+        raise UnsupportedDataError("cluster= and group= are both names of columns, or both one label a row.")
+    if isinstance(cluster, str):
+        names = [name for name in column_names(data) if name not in (cluster, group)]
+        _one_variable(names)
+        read = read_columns(data, numbers=names, labels=[cluster, group])
+        name, value = names[0], read.numbers[names[0]]
+        places, homes = (read.codes[cluster], read.labels[cluster]), (read.codes[group], read.labels[group])
+    else:
+        every = as_rows(np.arange(len(group), dtype=float), cluster=group)
+        name, value, places = _column(data, cluster)
+        homes = (np.full(len(value), -1, dtype=np.int64), every.labels)
+        if len(group) != len(value):
+            raise UnsupportedDataError(f"group= holds {len(group)} labels for {len(value)} rows: one a row is needed.")
+        homes[0][every.values[:, 0].astype(np.int64)] = every.code
+    keep = ~np.isnan(value) & (places[0] >= 0) & (homes[0] >= 0)
+    if not keep.any():
+        raise TooFewObservationsError(f"None of the {len(value)} rows has a value, a cluster and a group.")
+    used, code = np.unique(places[0][keep], return_inverse=True)
+    return GroupedValues(
+        name,
+        value[keep],
+        code,
+        tuple(places[1][k] for k in used),
+        _home(code, homes[0][keep], [places[1][k] for k in used], homes[1]),
+        homes[1],
+        len(value),
+    )
+
+
+def _column(data: Any, cluster: Any) -> tuple[str, FloatArray, tuple[IntArray, tuple[str, ...]]]:
+    """One column and the labels of its rows; rows without a label keep their place."""
+    here = as_rows(np.arange(len(cluster), dtype=float), cluster=cluster)
+    place = np.full(len(cluster), -1, dtype=np.int64)
+    place[here.values[:, 0].astype(np.int64)] = here.code
+    if isinstance(data, (list, tuple, np.ndarray)):
+        name, value = "value", _floats(np.asarray(data).ravel())
+    else:
+        native = nw.from_native(data, allow_series=True)
+        column = native if isinstance(native, nw.Series) else native[native.columns[0]]
+        name, value = column.name or "value", _floats(column.to_numpy())
+    if len(value) != len(place):
+        raise UnsupportedDataError(f"cluster= holds {len(place)} labels for {len(value)} rows: one a row is needed.")
+    return name, value, (place, here.labels)
+
+
+def _home(code: IntArray, group: IntArray, labels: Sequence[str], groups: Sequence[str]) -> IntArray:
+    """The group of each cluster; a cluster in two is an error."""
+    home = np.zeros(len(labels), dtype=np.int64)
+    home[code] = group
+    astray = np.unique(code[home[code] != group])
+    if len(astray):
+        first = astray[0]
+        seen = sorted({groups[g] for g in group[code == first]})
+        raise DataError(
+            f"{len(astray)} clusters lie in several groups: '{labels[first]}' in {', '.join(seen)}. "
+            "Give clusters labels of their own in each group.",
+            clusters=[labels[k] for k in astray],
+        )
+    return home
+
+
+def _one_variable(names: Sequence[str]) -> None:
+    if len(names) != 1:
+        raise DataError(
+            f"One variable is needed; the data have {len(names)}: {shorten(names)}. "
+            "Hand in one column, and name the cluster column in cluster=.",
+            names=list(names),
+        )
