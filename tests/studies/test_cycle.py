@@ -71,6 +71,18 @@ def test_halo_does_not_make_the_association(result: ReciprocityResult) -> None:
     assert np.abs(frame["same_students"] - frame["different_halves"]).max() < 0.1
 
 
+def test_sensitivity_by_its_formula(result: ReciprocityResult) -> None:
+    """Partial R-square and robustness value from t and df; leaving out a school moves the estimate both ways."""
+    table = result.sensitivity.to_frame().set_index("effect")
+    effects = result.to_frame().query("corrected and by == 'all'").set_index("effect")
+    for name, row in table.iterrows():
+        f2 = (effects.loc[name, "estimate"] / effects.loc[name, "se"]) ** 2 / (effects.loc[name, "n_classes"] - 3)
+        assert row["partial_r2"] == pytest.approx(f2 / (1 + f2))
+        value = row["robustness_value"]
+        assert value**2 / (1 - value) == pytest.approx(f2)  # the equation that defines it
+        assert row["without_a_school_lowest"] < row["estimate"] < row["without_a_school_highest"]
+
+
 def test_halo_alone_gives_no_corrected_association() -> None:
     """No true lags, strong halo: uncorrected associations between classes are inflated, corrected ones are not."""
     import pandas as pd
