@@ -308,3 +308,28 @@ def test_nonsense() -> None:
 
 def test_rules_are_those_of_the_option() -> None:
     assert get_args(MissingMethod) == RULES
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rounding_error_of_a_constant_is_no_variance(rule: Rule) -> None:
+    """Weighted sums of a number that is not binary leave 1e-30: divided by itself it would be a correlation."""
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        n = int(rng.integers(3, 400))
+        x = np.column_stack([np.full(n, round(rng.uniform(-100, 100), 2)), rng.normal(size=n)])
+        for weights in (None, rng.uniform(0.1, 3.0, n)):
+            m = moment_sums(x, ["a", "b"], missing=rule, weights=weights)
+            half = n // 2
+            w = (None, None) if weights is None else (weights[:half], weights[half:])
+            parts = [
+                moment_sums(v, ["a", "b"], missing=rule, weights=u)
+                for v, u in zip((x[:half], x[half:]), w, strict=True)
+            ]
+            for found in (m, parts[0] + parts[1]):
+                assert found.cov[0].tolist() == [0.0, 0.0]
+                assert np.isnan(found.cor[0]).all()
+
+
+def test_a_small_spread_on_a_large_mean_is_kept() -> None:
+    x = 1e9 + np.random.default_rng(5).integers(0, 2, (500, 2))
+    np.testing.assert_allclose(moment_sums(x, ["a", "b"]).cov, np.cov(x.T), rtol=1e-6)

@@ -39,6 +39,9 @@ MissingMethod = Literal["listwise", "pairwise"]
 _BLOCK_VALUES = 1 << 19
 """Values a block may hold (4 MB of floats): blocks stay in cache, so the data are read from memory once."""
 
+_NO_SPREAD = 1e-12
+"""Share of the squares about the origin below which a spread is the rounding error of a constant, and is zero."""
+
 
 class Moments(Protocol):
     """What an estimator needs to know of a sample, wherever it came from."""
@@ -278,6 +281,10 @@ def moment_sums(
     if not np.isfinite(total.products).all():
         raise NonNumericError("The data hold infinite values: set them to missing, or correct them, first.")
     safe = np.where(total.weight > 0, total.weight, 1.0)
+    spread = total.squares - total.firsts**2 / safe
+    spread[spread <= _NO_SPREAD * total.squares] = 0.0
+    scatter = total.products - total.firsts * total.firsts.T / safe
+    scatter[(spread == 0.0) | (spread.T == 0.0)] = 0.0
     return MomentSums(
         names=tuple(names),
         missing=missing,
@@ -286,8 +293,8 @@ def moment_sums(
         count=total.count,
         weight=total.weight,
         center=np.where(total.weight > 0, origin[:, None] + total.firsts / safe, 0.0),
-        scatter=total.products - total.firsts * total.firsts.T / safe,
-        spread=total.squares - total.firsts**2 / safe,
+        scatter=scatter,
+        spread=spread,
         weighted=w is not None,
     )
 
