@@ -106,6 +106,39 @@ def test_a_scale_of_subscales_is_its_items_with_a_note_and_no_sem() -> None:
     assert [note.code for note in result.warnings] == ["leaf-items", "few-items"]
 
 
+def test_a_weighted_composite_has_no_reliability_of_its_items() -> None:
+    """The weight of b is negative: alpha over the items as keyed would be that of another score."""
+    made = instrument(
+        scales=[
+            {"id": "a", "items": ITEMS[:3]},
+            {"id": "b", "items": ITEMS[3:6]},
+            {
+                "id": "both",
+                "subscales": ["a", "b"],
+                "scoring": {"method": "weighted", "weights": {"a": 1.0, "b": -1.0}},
+            },
+            {
+                "id": "over",
+                "subscales": ["both", "a"],
+                "scoring": {"method": "weighted", "weights": {"both": 1.0, "a": 1.0}},
+            },
+            {"id": "top", "subscales": ["both"], "scoring": {"method": "mean_of_subscales"}},
+        ],
+        items=[{"id": q, "response_scale": "agree4", "key": -1 if q == "q2" else 1} for q in ITEMS[:6]],
+    )
+    with quietly():
+        result = reliability(made, answers()[ITEMS[:6]], coefficients=["alpha", "omega", "omega_observed"])
+    table = result.to_frame().set_index("scale")
+    assert table.loc[["a", "b"], "estimate"].notna().all()
+    for name in ("both", "over", "top"):
+        rows = table.loc[name]
+        assert rows[["estimate", "se", "lower", "upper", "sem"]].isna().all(axis=None)
+        assert rows["reason"].str.contains("weighted composite").all()
+        assert rows["n_obs"].tolist() == [80, 80, 80]
+        assert f"{name}, omega: not available" in result.summary()
+    assert not [note for note in result.warnings if note.code == "leaf-items"]
+
+
 def test_asked_for_coefficients_are_given_for_every_scale() -> None:
     with pytest.warns(ex.FewItemsWarning, match="Scale 'short': Alpha of 2 items"):
         result = reliability(instrument(), answers(), coefficients=["alpha", "omega_observed", "spearman_brown"])

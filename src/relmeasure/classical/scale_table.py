@@ -41,6 +41,8 @@ COLUMNS = (
     "sem", "rule", "method", "definition", "reason",
 )  # fmt: skip
 
+_COMPOSITE = "a weighted composite: its items are not one scale (see the rows of its subscales)"
+
 _ROW_LEVEL = {"student": "student", "parent": "student", "teacher": "teacher", "staff": "teacher", "observer": "class"}
 """Level of one row of answers, by who gave them."""
 
@@ -120,7 +122,8 @@ def reliability(
     -------
     ScaleReliability
         A scale of subscales is treated as the sum of the items under it, which a note says; it has no ``sem``, since
-        its score weighs subscales. For ``pomp`` scores each item is taken on its declared range, 0 to 100.
+        its score weighs subscales. A weighted composite, or a scale over one, has no estimate, with the reason: weights
+        may turn subscales round. For ``pomp`` scores each item is taken on its declared range, 0 to 100.
 
     Raises
     ------
@@ -222,6 +225,9 @@ def _scale_rows(
         "n_rows": moments.n_rows,
         "n_items": moments.n_items,
     }
+    if _weighs(instrument, scale):
+        gap = {"estimate": math.nan, "n_obs": moments.n_obs, "rule": moments.rule, "reason": _COMPOSITE}
+        return [base | gap | {"coefficient": name} for name in names], None
     try:
         prepared = prepare(scored, conf_level=conf_level)
     except TooFewObservationsError as error:
@@ -233,6 +239,12 @@ def _scale_rows(
         values = {column: getattr(estimate, column) for column in COLUMNS if hasattr(estimate, column)}
         rows.append(values | base | {"coefficient": name, "sem": _sem(instrument, scale, prepared, estimate)})
     return rows, prepared
+
+
+def _weighs(instrument: Instrument, scale: str) -> bool:
+    """Whether the scale, or one under it, is a weighted composite."""
+    definition = instrument.scale(scale)
+    return definition.scoring.method == "weighted" or any(_weighs(instrument, sub) for sub in definition.subscales)
 
 
 def _default(n_items: int) -> tuple[Coefficient, ...]:
@@ -285,7 +297,7 @@ def _sem(instrument: Instrument, scale: str, prepared: Prepared, estimate: Estim
 # --------------------------------------------------------------------------- what has to be said
 def _leaf_note(instrument: Instrument, scale: str) -> Iterator[Note]:
     subscales = instrument.scale(scale).subscales
-    if subscales:
+    if subscales and not _weighs(instrument, scale):
         yield Note(
             "leaf-items",
             f"Scale '{scale}' has subscales ({shorten(subscales)}): its coefficients are those of the sum of the "
