@@ -370,3 +370,19 @@ def test_a_wider_level_gives_a_wider_interval() -> None:
     m = complete("bfi_A")
     assert alpha(m, conf_level=0.99).lower < alpha(m, conf_level=0.9).lower
     assert alpha(m, conf_level=0.99).conf_level == 0.99
+
+
+def test_what_hangs_on_a_constant_item_is_missing_not_infinite() -> None:
+    x = np.random.default_rng(1).normal(size=(300, 1)) + np.random.default_rng(2).normal(size=(300, 5))
+    x[:, 2] = 0.1
+    with pytest.warns(ex.ConstantItemWarning, match="x3") as caught:
+        result = alpha(x)
+    assert [type(w.message) for w in caught] == [ex.ConstantItemWarning]
+    for name in ("item_total_r", "item_rest_r"):
+        assert math.isnan(result.item_table[name][2])
+
+
+@pytest.mark.parametrize("wrong", [{"conf_level": "0.95"}, {"conf_level": True}, {"n_obs": "300"}])
+def test_options_of_another_type_are_typed_errors(wrong: dict[str, object]) -> None:
+    with pytest.raises(ex.OptionError, match=next(iter(wrong))):
+        alpha(np.random.default_rng(1).normal(size=(9, 3)), **wrong)  # type: ignore[arg-type]

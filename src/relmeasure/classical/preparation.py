@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,9 +73,13 @@ class Prepared:
         return self._inverse
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_conf_level(conf_level: float) -> None:
     """Raise unless the level of an interval lies between 0 and 1."""
-    if not 0.0 < conf_level < 1.0:
+    if not (_is_number(conf_level) and 0.0 < conf_level < 1.0):
         raise OptionError(
             f"conf_level={conf_level!r} must lie between 0 and 1, as 0.95 does.",
             argument="conf_level",
@@ -85,7 +90,7 @@ def check_conf_level(conf_level: float) -> None:
 def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None = None) -> Prepared:
     """Check moments and collect what has to be said about them."""
     check_conf_level(conf_level)
-    if n_obs is not None and (isinstance(n_obs, bool) or not float(n_obs).is_integer() or n_obs < 2):
+    if n_obs is not None and not (_is_number(n_obs) and float(n_obs).is_integer() and n_obs >= 2):
         raise OptionError(f"n_obs={n_obs!r} must be a whole number of at least 2.", argument="n_obs", value=n_obs)
     if not moments.names:
         raise TooFewItemsError("There are no items: every column was set aside.", n_items=0)
