@@ -234,7 +234,9 @@ def adequacy_of(cor: Array) -> tuple[float, Array]:
     total, partials = float(columns.sum()), partial.sum(axis=0)
     if total == 0.0:
         raise EstimationError("All correlations are exactly zero: there is nothing to factor.")
-    return total / (total + float(partials.sum())), np.divide(columns, columns + partials)
+    per_item = np.full(len(cor), np.nan)  # an item that correlates with none at all has no measure
+    np.divide(columns, columns + partials, out=per_item, where=columns + partials > 0.0)
+    return total / (total + float(partials.sum())), per_item
 
 
 def sphericity_of(cor: Array, n: int) -> tuple[float, int, float]:

@@ -15,7 +15,7 @@ from relmeasure.exceptions import (
     RelmeasureWarning,
     shorten,
 )
-from relmeasure.factor.extraction import Extraction, fit_ml
+from relmeasure.factor.extraction import Extraction, check_n_factors, fit_ml
 from relmeasure.factor.fit import ChiSquare, degrees_of_freedom, fit_measures
 from relmeasure.factor.hierarchy import schmid_leiman
 from relmeasure.factor.matrix import AnalysedMatrix, analysed_matrix
@@ -111,12 +111,12 @@ def efa(
     EFAResult
         ``loadings``, ``structure``, ``phi``, ``uniquenesses``, ``rotation_matrix``, ``fit``, ``status``, ``names``;
         factors come by falling variance explained, each with a positive sum. A Heywood case (a uniqueness at its
-        bound .005) or too many factors to be identified stand in ``status`` and in a warning.
+        bound .005) stands in ``status`` and in a warning.
 
     Raises
     ------
     OptionError
-        An argument outside its allowed values; more factors than items allow.
+        An argument outside its allowed values; more factors than the items identify.
     NotPositiveDefiniteError
         Maximum likelihood of a matrix without inverse.
     TooFewItemsError, TooFewObservationsError, EstimationError, UnsupportedDataError, DataError, MissingExtraError
@@ -158,6 +158,7 @@ def efa(
         n_obs=n_obs,
         acov=bool(se) and method != "ml",
     )
+    _check_identified(n_factors, matrix.n_items)
     options = dict(rotation_options or {})
     first_order: Any = "oblimin" if rotation == "schmid_leiman" else rotation
     if engine == "factor_analyzer":
@@ -181,6 +182,19 @@ def _check_options(method: str, rotation: str, engine: str, n_factors: Any) -> N
             raise OptionError.from_value(argument, value, allowed)
     if isinstance(n_factors, bool) or not isinstance(n_factors, (int, np.integer)):
         raise OptionError(f"n_factors={n_factors!r} is not a number of factors.", argument="n_factors", value=n_factors)
+
+
+def _check_identified(m: int, p: int) -> None:
+    check_n_factors(m, p)
+    df = degrees_of_freedom(p, m)
+    if df < 0:
+        most = max(k for k in range(p) if degrees_of_freedom(p, k) >= 0)
+        raise OptionError(
+            f"n_factors={m}: {m} factors of {p} items have {df} degrees of freedom and are not identified; "
+            f"{p} items allow {most} at most.",
+            argument="n_factors",
+            value=m,
+        )
 
 
 def _extract(cor: Array, m: int, method: str, stop: PrincipalAxisStop) -> Extraction:
@@ -209,7 +223,6 @@ def _errors(
         (not extraction.converged, "the extraction did not converge"),
         (not rotated.converged, "the rotation did not converge"),
         (not rotated.unique, "the rotation is not unique"),
-        (degrees_of_freedom(matrix.n_items, len(rotated.phi)) < 0, "the model is not identified"),
         (extraction.method == "pa" and extraction.gradient > 1e-6, "principal axis factoring stopped early"),
         (matrix.kind != "pearson" and matrix.acov is None, "polychorics need rows, minres and se=True"),
     )
@@ -325,14 +338,9 @@ def _judged(
     """Return what to warn about, and whether the solution may be used."""
     raised: list[RelmeasureWarning] = []
     m = rotated.loadings.shape[1]
-    df = degrees_of_freedom(matrix.n_items, m)
-    failed = not extraction.converged or df < 0
     if not extraction.converged:
         reasons.append(f"the extraction stopped after {extraction.iterations} steps without converging")
-    if df < 0:
-        reasons.append(f"{m} factors of {matrix.n_items} items have {df} degrees of freedom: take fewer factors")
-    if failed:
-        raised.append(NotConvergedWarning(f"The solution is not to be used: {'; '.join(reasons)}."))
+        raised.append(NotConvergedWarning(f"The solution is not to be used: {reasons[-1]}."))
     if extraction.at_bound:
         items = [matrix.names[i] for i in extraction.at_bound]
         reasons.append(f"Heywood case: the uniqueness of {shorten(items)} is at its bound")
@@ -350,11 +358,11 @@ def _judged(
         reasons.append("the rotation is not unique: other loadings serve its criterion as well")
     near = np.argwhere(np.triu(np.abs(rotated.phi), 1) > _COLLINEAR)
     reasons += [f"factors {i + 1} and {j + 1} correlate {rotated.phi[i, j]:.2f}: take fewer" for i, j in near]
-    level: Literal["ok", "caution", "failed"] = "failed" if failed else "caution" if reasons else "ok"
+    level: Literal["ok", "caution", "failed"] = "failed" if not extraction.converged else "caution" if reasons else "ok"
     return raised, Status(
         level,
         converged=extraction.converged and rotated.converged,
         admissible=not extraction.at_bound,
-        identified=df >= 0,
+        identified=rotated.unique or m == 1,
         reasons=tuple(reasons),
     )

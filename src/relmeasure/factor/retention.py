@@ -223,11 +223,24 @@ def n_factors(
         data, ordered=ordered, categories=categories, missing=missing, weights=weights, n_obs=n_obs
     )
     replications = n_replications or _REPLICATIONS[matrix.kind]
-    notes: list[str] = []
     rows = _complete_rows(data, matrix) if simulation == "permutation" else None
+    notes: list[str] = []
     chance = _chance(matrix, replications, rows, percentile, communality, np.random.default_rng(rng), notes)
-    eigenvalues = component_eigenvalues(matrix.cor)
-    reduced = reduced_eigenvalues(matrix.cor, communality)
+    simulated = "permutation" if rows is not None else "ordered" if matrix.kind == "polychoric" else "normal"
+    return _decided(matrix, chance, communality, notes, percentile, replications, simulated)
+
+
+def _decided(
+    matrix: AnalysedMatrix,
+    chance: tuple[Array, Array],
+    communality: Communality,
+    notes: list[str],
+    percentile: float | None,
+    replications: int,
+    simulated: str,
+) -> NumberOfFactors:
+    """Put every criterion beside the eigenvalues of the data, and decide."""
+    eigenvalues, reduced = component_eigenvalues(matrix.cor), reduced_eigenvalues(matrix.cor, communality)
     if np.isnan(reduced).any():
         notes.append("No reduced eigenvalues: the correlation matrix has no inverse.")
     squared, fourth = minimum_average_partial(matrix.cor)
@@ -235,8 +248,6 @@ def n_factors(
     suggestions = _suggestions(eigenvalues, reduced, chance, ekc, squared, fourth)
     suggestion, reason = _suggested(suggestions)
     kmo, test = _adequacy(matrix, notes)
-    if kmo < _ENOUGH_KMO:
-        notes.append(f"KMO {kmo:.2f} is below .5: these items hardly belong together.")
     return NumberOfFactors(
         suggestion=suggestion,
         reason=reason,
@@ -250,7 +261,7 @@ def n_factors(
         map_revised=frozen_array(fourth),
         percentile=percentile,
         n_replications=replications,
-        simulated="permutation" if rows is not None else "ordered" if matrix.kind == "polychoric" else "normal",
+        simulated=simulated,
         communality=communality,
         correlation_kind=matrix.kind,
         names=matrix.names,
@@ -416,6 +427,8 @@ def _adequacy(matrix: AnalysedMatrix, notes: list[str]) -> tuple[float, tuple[fl
         notes.append("No KMO and no Bartlett test: the correlation matrix is not positive definite.")
         return math.nan, nothing
     kmo = adequacy_of(matrix.cor)[0] if np.abs(matrix.cor - np.eye(matrix.n_items)).max() > 0.0 else math.nan
+    if kmo < _ENOUGH_KMO:
+        notes.append(f"KMO {kmo:.2f} is below .5: these items hardly belong together.")
     if matrix.n_obs <= 1 + (2 * matrix.n_items + 5) / 6:
         return kmo, nothing
     chisq, df, pvalue = sphericity_of(matrix.cor, matrix.n_obs)
