@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from narwhals.stable.v2.typing import IntoDataFrameT, IntoLazyFrameT
 
-__all__ = ["score"]
+__all__ = ["score", "score_with_warnings"]
 
 _ENDS = ("", "_n_valid", "_missing_reason")
 _TYPES = (nw.Float64(), nw.Int64(), nw.String())
@@ -145,6 +145,22 @@ def score(
     >>> rm.score(instrument, answers, scales=["care"])[["care_n_valid", "care_missing_reason"]].values.tolist()
     [[6, nan], [6, nan], [0, 'no_answer']]
     """
+    scored, raised = score_with_warnings(instrument, data, prefix=prefix, scales=scales, unknown=unknown, level=level)
+    for warning in raised:
+        warn_user(warning)
+    return scored
+
+
+def score_with_warnings(
+    instrument: Instrument,
+    data: Any,
+    *,
+    prefix: str = "",
+    scales: Sequence[str] | None = None,
+    unknown: UnknownCodes = "raise",
+    level: Level | None = None,
+) -> tuple[Any, list[RelmeasureWarning]]:
+    """Score as ``score`` does, and return the warnings instead of issuing them."""
     raw = data.responses if isinstance(data, KeyedResponses) else data
     responses, raised = bound(instrument, raw, scales=scales, unknown=unknown)
     wanted = responses.scales if scales is None else _asked(scales)
@@ -155,9 +171,7 @@ def score(
     raised += _metric_warnings(instrument, wanted)
     if isinstance(scored, nw.DataFrame):
         raised += _prorating_warnings(instrument, scored, names)
-    for warning in raised:
-        warn_user(warning)
-    return scored.to_native()
+    return scored.to_native(), raised
 
 
 def _asked(scales: Sequence[str]) -> tuple[str, ...]:
