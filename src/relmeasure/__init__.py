@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.screening import check
+    from relmeasure.studies.trials import practice_trial
 
 __all__ = [
     "Estimate",
@@ -81,6 +82,7 @@ __all__ = [
     "n_factors",
     "omega",
     "polychoric",
+    "practice_trial",
     "reciprocity",
     "reliability",
     "score",
@@ -126,6 +128,7 @@ _HOMES = {
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.screening": ("check",),
+    "relmeasure.studies.trials": ("practice_trial",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,1 +1,5 @@
-"""Cross-lagged models of class scores over waves, with the errors of class means taken out."""
+"""Panel models of class scores: syntax from variables and waves, and lagged effects without measurement error."""
+
+from relmeasure.panel.models import cross_lagged_syntax, growth_syntax, random_intercept_syntax
+
+__all__ = ["cross_lagged_syntax", "growth_syntax", "random_intercept_syntax"]
