@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import collections
+import os
 from collections.abc import Generator, Iterator
 from typing import Any
+
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # before NumPy: the same digits on every machine
+    os.environ.setdefault(_threads, "1")
 
 import numpy as np
 import pytest
