@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from relmeasure.instruments.definition import Instrument
+
+Scales = Sequence[Mapping[str, Any]]
 
 AGREE = {"kind": "agreement", "options": [{"value": k} for k in range(1, 6)]}
 YES_NO = {"kind": "dichotomous", "options": [{"value": 0}, {"value": 1}]}
@@ -25,7 +29,7 @@ PERCENT = {"kind": "range", "minimum": 0.0, "maximum": 100.0}
 def build(
     response_scales: Mapping[str, Any] | None = None,
     items: Mapping[str, Mapping[str, Any]] | Sequence[str] = ("q1", "q2", "q3"),
-    scales: Sequence[Mapping[str, Any]] | None = None,
+    scales: Scales | None = None,
     **more: Any,
 ) -> Instrument:
     """An instrument; without ``scales`` one scale ``s`` with every item that is not open."""
@@ -53,6 +57,21 @@ def build(
             **more,
         }
     )
+
+
+def counted_collects(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """A list that grows by one each time a lazy Polars frame is collected."""
+    import polars as pl
+
+    calls: list[None] = []
+    collect = pl.LazyFrame.collect
+
+    def counted(self: pl.LazyFrame, *args: Any, **options: Any) -> Any:
+        calls.append(None)
+        return collect(self, *args, **options)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+    return calls
 
 
 def one(response_scale: Mapping[str, Any]) -> Instrument:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -223,16 +223,16 @@ def test_codes_below_zero_do_not_wrap_around(name: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: pd.DataFrame({"q": pd.to_datetime(["2026-01-01", None])}),
-        lambda: pd.DataFrame({"q": [datetime.date(2026, 1, 1), None]}),
+        lambda: pd.DataFrame({"q": pd.to_datetime(["2026-01-01", "NaT"])}),
+        lambda: pd.DataFrame({"q": [dt.date(2026, 1, 1), None]}),
         lambda: pd.DataFrame({"q": [[1, 2], None]}),
         lambda: pd.DataFrame({"q": pd.to_timedelta([1, 2], unit="s")}),
-        lambda: CONSTRUCTORS["polars"]({"q": [datetime.date(2026, 1, 1), None]}),
+        lambda: CONSTRUCTORS["polars"]({"q": [dt.date(2026, 1, 1), None]}),
         lambda: CONSTRUCTORS["polars"]({"q": [[1], [2]]}),
-        lambda: CONSTRUCTORS["polars_lazy"]({"q": [datetime.time(1), None]}),
-        lambda: CONSTRUCTORS["pyarrow"]({"q": [datetime.datetime(2026, 1, 1), None]}),  # noqa: DTZ001
+        lambda: CONSTRUCTORS["polars_lazy"]({"q": [dt.time(1), None]}),
+        lambda: CONSTRUCTORS["pyarrow"]({"q": [dt.datetime(2026, 1, 1), None]}),  # noqa: DTZ001
         lambda: CONSTRUCTORS["pyarrow"]({"q": [b"1", None]}),
-        lambda: CONSTRUCTORS["duckdb"]({"q": [datetime.date(2026, 1, 1), None]}),
+        lambda: CONSTRUCTORS["duckdb"]({"q": [dt.date(2026, 1, 1), None]}),
     ],
 )
 def test_dates_and_lists_are_no_answers(make: Callable[[], Any]) -> None:

@@ -43,7 +43,6 @@ def random_definition(rng: np.random.Generator) -> dict[str, Any]:
     """Two to four scales of items and, on top of two of them, a composite."""
     items: list[dict[str, Any]] = []
     scales = [_item_scale(rng, f"s{k}", items) for k in range(int(rng.integers(2, 5)))]
-    norms: list[dict[str, Any]] = []
     definition = {
         "schema_version": 1,
         "id": "random",
@@ -60,9 +59,7 @@ def random_definition(rng: np.random.Generator) -> dict[str, Any]:
         "scales": scales,
     }
     bare = Instrument.model_validate(definition)
-    for scale in scales:
-        if rng.random() < 0.3:
-            norms.append(_norm(rng, scale, *bare.scale_range(scale["id"])))
+    norms = [_norm(rng, scale, *bare.scale_range(scale["id"])) for scale in scales if rng.random() < 0.3]
     if norms:
         definition["norms"] = norms
     weights = rng.permutation(len(scales))[:2]

@@ -162,7 +162,8 @@ class PlainScorer:
             return 50 + 10 * (raw - Fraction(norm["mean"])) / Fraction(norm["sd"])
         at = half_up(raw, scoring["decimals"]) if "decimals" in scoring else raw
         for listed, reported in norm["table"]:
-            if abs(at - Fraction(listed)) <= Fraction(1, 10**9) * max(1, abs(Fraction(listed))):
+            slack = Fraction(1, 10**9) * max(Fraction(1), abs(Fraction(listed)))
+            if abs(at - Fraction(listed)) <= slack:
                 return Fraction(reported)
         return None
 

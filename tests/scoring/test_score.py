@@ -26,7 +26,7 @@ from relmeasure.exceptions import (
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import bind
 from relmeasure.scoring import score
-from tests.responses.builders import AGREE, LABELLED, PERCENT, YES_NO, build
+from tests.responses.builders import AGREE, LABELLED, PERCENT, YES_NO, Scales, build, counted_collects
 from tests.support import CONSTRUCTORS, Columns, Constructor, to_columns, unchanged
 
 THREE: Columns = {"q1": [5, 4, None, None], "q2": [4, None, None, 2], "q3": [3, 3, 1, None]}
@@ -67,7 +67,7 @@ def test_types_of_the_columns(constructor: Constructor) -> None:
 
 
 def test_every_scale_in_order_or_those_asked_for(constructor: Constructor) -> None:
-    scales = [
+    scales: Scales = [
         {"id": "b", "items": ["q1", "q2"]},
         {"id": "a", "items": ["q3"]},
         {"id": "all", "subscales": ["b", "a"], "scoring": {"method": "mean_of_subscales"}},
@@ -120,9 +120,7 @@ def test_lazy_frames_stay_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     import polars as pl
 
     frame = CONSTRUCTORS["polars_lazy"](THREE)
-    calls = []
-    collect = pl.LazyFrame.collect
-    monkeypatch.setattr(pl.LazyFrame, "collect", lambda self, *a, **k: calls.append(1) or collect(self, *a, **k))
+    calls = counted_collects(monkeypatch)
     scored = score(build(), frame)
     assert isinstance(scored, pl.LazyFrame)
     assert len(calls) == 1  # the codes are checked in one query
@@ -189,15 +187,21 @@ def test_mean_sum_and_percent_of_maximum(constructor: Constructor, method: str, 
 
 def test_pomp_puts_items_of_different_ranges_on_one_scale(constructor: Constructor) -> None:
     response_scales = {"r": AGREE, "b": YES_NO, "p": PERCENT}
-    items = {"q1": {}, "q2": {"response_scale": "b", "key": -1}, "q3": {"response_scale": "p"}}
-    scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"method": "pomp"}, "missing": {"min_valid": 2}}]
+    items: dict[str, dict[str, Any]] = {
+        "q1": {},
+        "q2": {"response_scale": "b", "key": -1},
+        "q3": {"response_scale": "p"},
+    }
+    scales: Scales = [
+        {"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"method": "pomp"}, "missing": {"min_valid": 2}}
+    ]
     frame = constructor({"q1": [2, None, 5], "q2": [0, 1, None], "q3": [50.0, 20.0, 99.5]})
     found = scores(build(response_scales, items, scales), frame)
     assert found["s"] == pytest.approx([(25 + 100 + 50) / 3, (0 + 20) / 2, (100 + 99.5) / 2], rel=1e-14)
 
 
 def test_weighted_composite_and_mean_of_subscales(constructor: Constructor) -> None:
-    scales = [
+    scales: Scales = [
         {"id": "a", "items": ["q1", "q2"]},
         {"id": "b", "items": ["q3"]},
         {"id": "w", "subscales": ["a", "b"], "scoring": {"method": "weighted", "weights": {"a": 2.0, "b": -0.5}}},
@@ -220,7 +224,7 @@ def test_descending_codes_collapsed_codes_and_option_scores(constructor: Constru
     scored = {"kind": "degree", "options": [{"value": k, "score": s} for k, s in ((1, 0.0), (2, 1.5), (5, 7.0))]}
     response_scales = {"down": down, "joined": joined, "scored": scored}
     items = {name: {"response_scale": name} for name in response_scales}
-    scales = [{"id": f"s_{name}", "items": [name]} for name in response_scales]
+    scales: Scales = [{"id": f"s_{name}", "items": [name]} for name in response_scales]
     frame = constructor({"down": [1, 5, None], "joined": [1, 2, 5], "scored": [1, 2, 5]})
     found = scores(build(response_scales, items, scales), frame)
     assert (found["s_down"], found["s_joined"], found["s_scored"]) == ([5, 1, None], [2, 2, 5], [0, 1.5, 7])
@@ -290,7 +294,7 @@ PLANNED = {
         {"code": 9, "reason": "skipped"},
     ],
 }
-A, N, I, S = 6, 7, 8, 9
+A, N, X, S = 6, 7, 8, 9
 
 
 @pytest.mark.parametrize(
@@ -305,22 +309,22 @@ A, N, I, S = 6, 7, 8, 9
         ({}, [N, 2, 3, 4], "not_applicable"),
         ({}, [N, N, N, N], "not_applicable"),
         ({}, [N, A, 3, 4], "not_administered"),
-        ({}, [I, 2, 3, 4], "invalid_answers"),
-        ({}, [I, I, I, I], "invalid_answers"),
-        ({}, [I, None, 3, 4], "too_few_answers"),
+        ({}, [X, 2, 3, 4], "invalid_answers"),
+        ({}, [X, X, X, X], "invalid_answers"),
+        ({}, [X, None, 3, 4], "too_few_answers"),
         ({"min_valid": 2}, [A, A, 3, 4], None),
         ({"min_valid": 2}, [A, A, 3, None], "too_few_answers"),
         ({"min_valid": 2}, [A, A, A, 4], "not_administered"),
         ({"min_valid": 2}, [A, A, N, 4], "not_applicable"),
-        ({"min_valid": 2}, [I, I, None, None], "invalid_answers"),
-        ({"min_valid": 3}, [I, I, None, None], "too_few_answers"),
+        ({"min_valid": 2}, [X, X, None, None], "invalid_answers"),
+        ({"min_valid": 3}, [X, X, None, None], "too_few_answers"),
         ({"min_share": 1.0}, [A, N, 3, 4], None),  # all that were administered and applicable
         ({"min_share": 1.0}, [A, N, 3, None], "too_few_answers"),
         ({"min_share": 0.5}, [A, A, 3, None], None),
         ({"min_share": 0.5}, [A, A, A, A], "not_administered"),
         ({"min_share": 0.5}, [A, A, N, N], "not_applicable"),
         ({"min_share": 0.5}, [A, A, None, S], "no_answer"),
-        ({"min_share": 0.5}, [I, None, None, 1], "invalid_answers"),
+        ({"min_share": 0.5}, [X, None, None, 1], "invalid_answers"),
         ({"min_share": 0.5}, [None, None, None, 1], "too_few_answers"),
     ],
     ids=str,
@@ -366,7 +370,7 @@ def test_composite_whose_subscales_were_not_administered(constructor: Constructo
     share = {**total, "id": "u", "missing": {"min_share": 0.6}}
     instrument = build({"r": PLANNED}, scales=[*parts, total, share])
     frame = constructor(
-        {"q1": [1, A, A, N, None, 1, A], "q2": [3, 3, A, N, S, None, N], "q3": [5, 5, A, 5, None, 5, I]}
+        {"q1": [1, A, A, N, None, 1, A], "q2": [3, 3, A, N, S, None, N], "q3": [5, 5, A, 5, None, 5, X]}
     )
     found = scores(instrument, frame)
     assert found["t"] == [3, None, None, None, None, None, None]
@@ -420,12 +424,12 @@ def test_halves_are_rounded_up_on_every_engine(
     constructor: Constructor, decimals: int, values: list[float], expected: list[float]
 ) -> None:
     wide = {"kind": "range", "minimum": -10.0, "maximum": 10.0}
-    scales = [{"id": "s", "items": ["q1"], "scoring": {"decimals": decimals}}]
+    scales: Scales = [{"id": "s", "items": ["q1"], "scoring": {"decimals": decimals}}]
     assert scores(build({"r": wide}, ["q1"], scales), constructor({"q1": values}))["s"] == expected
 
 
 def test_rounding_does_not_enter_a_composite(constructor: Constructor) -> None:
-    scales = [
+    scales: Scales = [
         {"id": "a", "items": ["q1", "q2"], "scoring": {"decimals": 0}},
         {"id": "b", "items": ["q3"]},
         {"id": "t", "subscales": ["a", "b"], "scoring": {"method": "mean_of_subscales"}},
@@ -440,14 +444,14 @@ ABOUT = {"population": "nobody", "date": "2026", "version": "1", "source": "made
 
 def test_t_scores(constructor: Constructor) -> None:
     norms = [{"id": "n", "kind": "t_score", "mean": 3.0, "sd": 0.5, **ABOUT}]
-    scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"norms": "n", "decimals": 1}}]
+    scales: Scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"norms": "n", "decimals": 1}}]
     found = scores(build(scales=scales, norms=norms), constructor({"q1": [3, 4], "q2": [3, 4], "q3": [3, 5]}))
     assert found["s"] == [50, 76.7]
 
 
 def test_lookup_norms_and_scores_outside_them(constructor: Constructor) -> None:
     norms = [{"id": "n", "kind": "lookup", "table": [[3.0, 20.0], [9.0, 50.0], [15.0, 80.0]], **ABOUT}]
-    scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"method": "sum", "norms": "n"}}]
+    scales: Scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"method": "sum", "norms": "n"}}]
     frame = constructor({"q1": [1, 3, 5, 1, 1], "q2": [1, 3, 5, 1, 1], "q3": [1, 3, 5, 2, None]})
     found = scores(build(scales=scales, norms=norms), frame)
     assert found["s"] == [20, 50, 80, None, None]
@@ -457,7 +461,7 @@ def test_lookup_norms_and_scores_outside_them(constructor: Constructor) -> None:
 
 def test_raw_scores_are_rounded_before_they_are_looked_up(constructor: Constructor) -> None:
     norms = [{"id": "n", "kind": "lookup", "table": [[1.33, 10.5], [1.67, 20.25], [2.0, 30.0]], **ABOUT}]
-    scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"norms": "n", "decimals": 2}}]
+    scales: Scales = [{"id": "s", "items": ["q1", "q2", "q3"], "scoring": {"norms": "n", "decimals": 2}}]
     frame = constructor({"q1": [1, 1, 2, 5], "q2": [1, 2, 2, 5], "q3": [2, 2, 2, 5]})
     assert scores(build(scales=scales, norms=norms), frame)["s"] == [10.5, 20.25, 30, None]
 
@@ -467,7 +471,7 @@ def test_composites_use_reported_subscale_scores(constructor: Constructor) -> No
         {"id": "t", "kind": "t_score", "mean": 3.0, "sd": 1.0, **ABOUT},
         {"id": "l", "kind": "lookup", "table": [[1.0, 40.0], [2.0, 60.0]], **ABOUT},
     ]
-    scales = [
+    scales: Scales = [
         {"id": "a", "items": ["q1"], "scoring": {"norms": "t"}},
         {"id": "b", "items": ["q2"], "scoring": {"norms": "l"}},
         {"id": "c", "subscales": ["a", "b"], "scoring": {"method": "weighted", "weights": {"a": 0.5, "b": 0.5}}},
@@ -480,7 +484,7 @@ def test_composites_use_reported_subscale_scores(constructor: Constructor) -> No
 def test_long_tables_are_looked_up(constructor: Constructor) -> None:
     table = [[k / 4, 2.0 * k] for k in range(401)]
     norms = [{"id": "n", "kind": "lookup", "table": table, **ABOUT}]
-    scales = [{"id": "s", "items": ["q1"], "scoring": {"norms": "n"}}]
+    scales: Scales = [{"id": "s", "items": ["q1"], "scoring": {"norms": "n"}}]
     found = scores(
         build({"r": PERCENT}, ["q1"], scales, norms=norms), constructor({"q1": [0, 0.25, 50.5, 99.75, 33.3]})
     )
@@ -489,7 +493,7 @@ def test_long_tables_are_looked_up(constructor: Constructor) -> None:
 
 # --------------------------------------------------------------------------- levels and warnings
 def test_score_at_a_level_it_is_not_meant_for(constructor: Constructor) -> None:
-    scales = [{"id": "a", "items": ["q1", "q2"], "levels": ["class", "teacher"]}, {"id": "b", "items": ["q3"]}]
+    scales: Scales = [{"id": "a", "items": ["q1", "q2"], "levels": ["class", "teacher"]}, {"id": "b", "items": ["q3"]}]
     instrument, frame = build(scales=scales), constructor(THREE)
     with pytest.raises(LevelError, match="'a' is for class, teacher") as error:
         score(instrument, frame, level="student")
