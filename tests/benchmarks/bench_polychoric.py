@@ -5,8 +5,6 @@ the smallest of several runs; the peers are timed inside their own process, so t
 an interpreter that has ordinalcorr; ``--big-peers`` runs the peers on 100 items by 10,000 rows too.
 """
 
-# ruff: noqa: E402 - threads are pinned before NumPy is imported
-
 from __future__ import annotations
 
 import os
@@ -67,8 +65,11 @@ def cpu(function: Callable[[], Any], runs: int = 20) -> float:
 def bfi() -> np.ndarray[Any, Any]:
     """The 2436 complete rows of 25 items, from the folder of larger real data."""
     folder = Path(os.environ.get("RELMEASURE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-    rows = np.genfromtxt(folder / "reference/data/bfi/data.csv", delimiter=",", skip_header=1)[:, :25]
-    return rows[~np.isnan(rows).any(axis=1)]
+    rows: np.ndarray[Any, Any] = np.genfromtxt(folder / "reference/data/bfi/data.csv", delimiter=",", skip_header=1)[
+        :, :25
+    ]
+    complete: np.ndarray[Any, Any] = rows[~np.isnan(rows).any(axis=1)]
+    return complete
 
 
 def simulated(p: int, n: int = 10_000) -> np.ndarray[Any, Any]:

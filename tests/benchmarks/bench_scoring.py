@@ -232,7 +232,7 @@ def _lazy_child(engine: str, source: str, target: str) -> None:
         connection.execute("set threads = 1; set preserve_insertion_order = false")
         score(inst, connection.read_parquet(source)).write_parquet(target)
     peak = _peak()
-    size = os.path.getsize(target) / 2**20
+    size = Path(target).stat().st_size / 2**20
     print(
         f"  {engine:8s} wall {time.perf_counter() - clock:6.1f} s   cpu {time.process_time() - cpu:6.1f} s   "
         f"peak RSS {peak:6.0f} MB   written {size:5.0f} MB"
