@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.structural.cases import mean_fourth, saturated_meat_trace
+from relmeasure.structural.cases import fitted_weight_trace, saturated_meat_trace
 from relmeasure.structural.corrected import IncompleteMoments, corrected_test
 from relmeasure.structural.discrepancy import MomentLeastSquares, stack_moments, weigh
 from relmeasure.structural.engine import Engine, Fitted
@@ -30,7 +30,7 @@ from relmeasure.structural.fit_measures import (
 )
 from relmeasure.structural.full_information import FullInformation, pattern_deviance, pattern_inverses
 from relmeasure.structural.implied import BlockState
-from relmeasure.structural.parameter_table import ParameterTable, Row
+from relmeasure.structural.parameter_table import ParameterTable, Row, exogenous_index
 from relmeasure.structural.samples import GroupSample
 from relmeasure.structural.saturated import available_moments, saturated_information, saturated_meat
 
@@ -46,28 +46,19 @@ def n_moments(table: ParameterTable) -> int:
     return each * table.n_groups - sum(exo and not free for exo, free in zip(table.exo, table.free, strict=True))
 
 
-def exogenous_index(table: ParameterTable) -> list[int]:
-    """Places of the fixed exogenous variables."""
-    names = {
-        table.lhs[i]
-        for i in range(len(table))
-        if table.exo[i] and not table.free[i] and table.op[i] == "~~" and table.lhs[i] == table.rhs[i]
-    }
-    return [i for i, name in enumerate(table.observed) if name in names]
-
-
 # --------------------------------------------------------------------------- the baseline
 def baseline_table(table: ParameterTable) -> ParameterTable:
-    """Return the independence model: variances and means free, fixed exogenous moments as they are."""
-    fixed = set(exogenous_index(table))
-    rows = []
+    """Return the independence model: variances and means free, moments of exogenous variables as they are."""
+    rows = [row for row in table.rows() if row.exo]
+    for row in rows:
+        row.label = ""
+    known = {row.key for row in rows}
     for group in range(1, table.n_groups + 1):
-        for i, name in enumerate(table.observed):
-            if i not in fixed:
-                rows.append(Row(name, "~~", name, group))
-                if table.mean_structure:
-                    rows.append(Row(name, "~1", "", group))
-    rows += [row for row in table.rows() if row.exo and not row.is_free]
+        for name in table.observed:
+            own = [Row(name, "~~", name, group)]
+            if table.mean_structure:
+                own.append(Row(name, "~1", "", group))
+            rows += [row for row in own if row.key not in known]
     return ParameterTable.from_rows(
         rows,
         observed=table.observed,
@@ -86,8 +77,11 @@ def fit_baseline(engine: Engine) -> Fitted:
     x = np.zeros(table.n_free)
     for row in table.free_rows:
         group, i = engine.sample.groups[table.group[row] - 1], at[table.lhs[row]]
-        variance = group.unbiased[i, i] if unbiased else group.cov[i, i]
-        x[table.free[row] - 1] = variance if table.op[row] == "~~" else group.mean[i]
+        if table.op[row] == "~1":
+            x[table.free[row] - 1] = group.mean[i]
+        else:
+            cov = group.unbiased if unbiased else group.cov
+            x[table.free[row] - 1] = cov[i, at[table.rhs[row]]]
     if engine.method.discrepancy in ("ML", "ULS", "DWLS"):
         return Fitted(other, x)
     return Fitted(other, solve(other.discrepancy, other.restrictions, x).x)
@@ -97,7 +91,7 @@ def fit_baseline(engine: Engine) -> Fitted:
 def chi_square(fitted: Fitted) -> ChiSquare:
     """Return the test of a fitted model against the saturated one."""
     engine = fitted.engine
-    df = n_moments(engine.table) - fitted.tangent.shape[1]
+    df = n_moments(engine.table) - fitted.n_parameters
     if engine.method.test == "browne.residual.nt":
         return ChiSquare(residual_test(fitted), df)
     chisq = 2.0 * fitted.value * engine.n_effective
@@ -106,7 +100,10 @@ def chi_square(fitted: Fitted) -> ChiSquare:
     if df == 0 or fitted.bread is None:
         return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
     inner = float((fitted.bread * fitted.meat).sum())
-    return ChiSquare(chisq, df, (saturated_trace(fitted) - inner) / df)
+    outer = saturated_trace(fitted)
+    count = n_moments(engine.table)
+    h0 = inner / engine.table.n_free if engine.table.n_free else math.nan
+    return ChiSquare(chisq, df, (outer - inner) / df, factors=(outer / count, h0))
 
 
 def saturated_trace(fitted: Fitted) -> float:
@@ -125,23 +122,15 @@ def saturated_trace(fitted: Fitted) -> float:
                 part, rows = group.subset(exo), cases.groups[k].subset(exo)
                 total -= saturated_meat_trace(rows, part.mean, part.cov, means=means)
             continue
-        for index, sign in ((list(range(len(group.cov))), 1.0), (exo, -1.0)):
-            if not index:
-                continue
-            part, rows = group.subset(index), cases.groups[k].subset(index)
-            if engine.method.test == "satorra.bentler":
-                sigma = fitted.states[k].sigma[np.ix_(index, index)]
-                total += sign * _normal_weight_trace(part, rows.rows, np.linalg.inv(sigma), means=means)
-            else:
-                total += sign * saturated_meat_trace(rows, part.mean, part.cov, means=means)
+        if engine.method.test == "satorra.bentler":
+            deviations = cases.groups[k].rows - group.mean
+            total += fitted_weight_trace(deviations, fitted.inverses[k], exo, means=means)
+            continue
+        total += saturated_meat_trace(cases.groups[k], group.mean, group.cov, means=means)
+        if exo:
+            part, rest = group.subset(exo), cases.groups[k].subset(exo)
+            total -= saturated_meat_trace(rest, part.mean, part.cov, means=means)
     return total
-
-
-def _normal_weight_trace(group: GroupSample, rows: Array, W: Array, *, means: bool) -> float:
-    """Return ``tr(V Gamma)`` with normal-theory weights at ``W`` and the sample's fourth moments."""
-    A = W @ group.cov
-    trace = 0.5 * (mean_fourth(rows, group.mean, W) - float((A * A.T).sum()))
-    return trace + (float(np.trace(A)) if means else 0.0)
 
 
 def residual_test(fitted: Fitted) -> float:
@@ -213,34 +202,51 @@ def _incomplete_log_likelihoods(fitted: Fitted, k: int) -> tuple[float, float]:
 
 
 def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
-    """Return GFI, AGFI and PGFI: weighted squares of residuals over those of the sample moments (lavaan 0.6)."""
+    """Return GFI, AGFI and PGFI: weighted squares of residuals over those of the sample moments (lavaan 0.6).
+
+    With groups, the mean of their indices, weighted by their sizes.
+    """
     engine = fitted.engine
     means = engine.table.mean_structure
-    residual = whole = 0.0
+    exo = exogenous_index(engine.table)
+    lack = 0.0
     for k, state in enumerate(fitted.states):
         group, weight = engine.sample.groups[k], engine.weights[k]
         if group.patterns is not None:
             part, rest = _incomplete_squares(group, state)
-            residual, whole = residual + weight * part, whole + weight * rest
+            lack += weight * part / rest
             continue
         S = group.cov if engine.method.is_likelihood else group.unbiased
         V = engine.discrepancy.V[k] if isinstance(engine.discrepancy, MomentLeastSquares) else None
         W = np.linalg.inv(S if engine.method.discrepancy == "GLS" else state.sigma)
-        for moments, center, sign in ((S - state.sigma, group.mean - state.mu, True), (S, group.mean, False)):
+        S0, m0 = _without(np.asarray(S), np.asarray(group.mean), exo)
+        squares = []
+        for moments, center in ((S - state.sigma, group.mean - state.mu), (S0, m0)):
             vector = center if means else None
             if V is None:
-                part = weight * _weighted_square(moments, vector, W)
+                squares.append(_weighted_square(moments, vector, W))
             else:
                 stacked = stack_moments(moments, vector)
-                part = weight * float(stacked @ weigh(V, stacked))
-            residual, whole = (residual + part, whole) if sign else (residual, whole + part)
-    count = n_moments(engine.table)
-    gfi = 1.0 - residual / whole
+                squares.append(float(stacked @ weigh(V, stacked)))
+        lack += weight * squares[0] / squares[1]
+    p = len(engine.table.observed)
+    count = (p * (p + 1) // 2 + (p if means else 0)) * engine.table.n_groups
+    gfi = 1.0 - lack
     return {
         "gfi": gfi,
         "agfi": 1.0 - count / df * (1.0 - gfi) if df > 0 else 1.0,
         "pgfi": df / count * gfi,
     }
+
+
+def _without(S: Array, mean: Array, exo: list[int]) -> tuple[Array, Array]:
+    """Set the moments of fixed exogenous variables to zero: they are not modelled."""
+    if not exo:
+        return S, mean
+    S, mean = S.copy(), mean.copy()
+    S[np.ix_(exo, exo)] = 0.0
+    mean[exo] = 0.0
+    return S, mean
 
 
 def _incomplete_squares(group: GroupSample, state: BlockState) -> tuple[float, float]:
@@ -272,7 +278,7 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
     test = chi_square(fitted)
     n, groups = engine.n_effective, engine.table.n_groups
     likelihood = engine.method.discrepancy in ("ML", "FIML")
-    npar = fitted.tangent.shape[1]
+    npar = fitted.n_parameters
     out = {
         "npar": float(npar),
         "fmin": fitted.value * (1.0 if likelihood else engine.n_effective / engine.sample.n_obs),
@@ -287,6 +293,8 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
             out |= comparative_indices(test, base, robust)
     if likelihood:
         out |= information_criteria(*log_likelihoods(fitted), npar, engine.sample.n_obs)
+        if engine.method.test == "yuan.bentler.mplus":
+            out |= dict(zip(("scaling.factor.h1", "scaling.factor.h0"), test.factors, strict=True))
     else:
         out["ntotal"] = float(engine.sample.n_obs)
     out |= rmsea_indices(test, n, groups, robust[0] if robust else None)

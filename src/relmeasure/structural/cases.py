@@ -22,7 +22,16 @@ import numpy as np
 
 from relmeasure.structural.implied import BlockState
 
-__all__ = ["Cases", "GroupCases", "block_scores", "cluster_sums", "mean_fourth", "saturated_meat_trace"]
+__all__ = [
+    "Cases",
+    "GroupCases",
+    "block_scores",
+    "cluster_meat",
+    "cluster_sums",
+    "fitted_scores",
+    "fitted_weight_trace",
+    "saturated_meat_trace",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Index = np.ndarray[Any, np.dtype[np.intp]]
@@ -74,7 +83,15 @@ class Cases:
         return self.groups[0].clusters is not None
 
 
-def block_scores(state: BlockState, W: Array, rows: Array, center: Array, spread: Array | None = None) -> Array:
+def cluster_meat(scores: Array, clusters: Index) -> Array:
+    """Return the cross-product of cluster sums times ``g / (g - 1)``, array (q, q)."""
+    totals = cluster_sums(scores, clusters)
+    g = len(totals)
+    out: Array = totals.T @ totals * (g / (g - 1.0))
+    return out
+
+
+def block_scores(state: BlockState, W: Array, rows: Array, center: Array) -> Array:
     """Return the score of each row over the free parameters of a block, array (n, q).
 
     Parameters
@@ -85,17 +102,14 @@ def block_scores(state: BlockState, W: Array, rows: Array, center: Array, spread
     rows : array (n, p)
     center : array (p,)
         Implied means, or sample means where means are not modelled.
-    spread : array (p, p), optional
-        Covariance matrix about which the products of a row are centred; the implied one unless given.
     """
     structure, C = state.structure, state.C
     WC = W @ C
     U = (rows - center) @ WC
-    expected = C.T @ WC if spread is None else WC.T @ spread @ WC
+    expected = C.T @ WC
     a, b = structure.a, structure.b
-    out: Array = U[:, a]
-    first = out.copy() if structure.has_means else out
-    out = (first * U[:, b] - expected[a, b]) * structure.s
+    first: Array = U[:, a]
+    out: Array = (first * U[:, b] - expected[a, b]) * structure.s
     if structure.has_means:
         out += first * state.u
     return out
@@ -109,11 +123,50 @@ def cluster_sums(scores: Array, clusters: Index) -> Array:
     return out
 
 
-def mean_fourth(rows: Array, center: Array, W: Array) -> float:
-    """Return the mean of ``(x' W x)^2`` with ``x`` the deviations from the centre."""
-    deviations = rows - center
-    distance = ((deviations @ W) * deviations).sum(axis=1)
-    return float((distance**2).mean())
+def given_exogenous(deviations: Array, exo: list[int]) -> Array | None:
+    """Return what exogenous variables predict of each row's deviations; None without such variables.
+
+    With these fixed, only the rest of the products ``d d'`` is random.
+    """
+    if not exo:
+        return None
+    x = deviations[:, exo]
+    predicted: Array = x @ np.linalg.lstsq(x, deviations, rcond=None)[0]
+    return predicted
+
+
+def fitted_weight_trace(deviations: Array, W: Array, exo: list[int], *, means: bool) -> float:
+    """Return ``tr(V Gamma)``: normal-theory weights at ``W``, fourth moments of the rows given exogenous variables."""
+    hat = given_exogenous(deviations, exo)
+    own = ((deviations @ W) * deviations).sum(axis=1)
+    fourth, second = own**2, deviations.T @ deviations / len(deviations)
+    if hat is not None:
+        HW = hat @ W
+        both, theirs = (HW * deviations).sum(axis=1), (HW * hat).sum(axis=1)
+        fourth = fourth - 2.0 * both**2 + theirs**2
+        second = second - hat.T @ hat / len(hat)
+    A = W @ second
+    trace = 0.5 * (float(fourth.mean()) - float((A * A.T).sum()))
+    return trace + (float(np.trace(A)) if means else 0.0)
+
+
+def fitted_scores(state: BlockState, W: Array, deviations: Array, exo: list[int]) -> Array:
+    """Return the gradient of each row's squared residual moments with weights at the model, array (n, q).
+
+    These are the scores of Satorra and Bentler: products of deviations from the sample means, centred at their
+    averages.
+    """
+    structure = state.structure
+    a, b = structure.a, structure.b
+    WC = W @ state.C
+    U = deviations @ WC
+    products, linear = U[:, a] * U[:, b], U[:, a]
+    hat = given_exogenous(deviations, exo)
+    if hat is not None:
+        H = hat @ WC
+        products, linear = products - H[:, a] * H[:, b], linear - H[:, a]
+    out: Array = (products - products.mean(axis=0)) * structure.s
+    return out + linear * state.u if structure.has_means else out
 
 
 def saturated_meat_trace(cases: GroupCases, center: Array, cov: Array, *, means: bool) -> float:
@@ -134,7 +187,5 @@ def saturated_meat_trace(cases: GroupCases, center: Array, cov: Array, *, means:
     first, second = np.triu_indices(p)
     scale = np.where(first == second, np.sqrt(0.5), 1.0)
     products = (Z[:, first] * Z[:, second] - (first == second)) * scale * w[:, None]
-    total = float((cluster_sums(products, cases.clusters) ** 2).sum()) / len(Z)
-    if means:
-        total += float((cluster_sums(Z * w[:, None], cases.clusters) ** 2).sum()) / len(Z)
-    return total
+    parts = [products, Z * w[:, None]] if means else [products]
+    return sum(float(np.trace(cluster_meat(part, cases.clusters))) for part in parts) / len(Z)

@@ -5,7 +5,9 @@ Scaled chi-squares cannot be subtracted. The mean-scaled difference (Satorra & B
 .. math:: T_d = (T_0 - T_1) / c_d, \quad c_d = (df_0 c_0 - df_1 c_1) / (df_0 - df_1),
 
 with unscaled statistics ``T`` and scaling factors ``c``. ``c_d`` may come out negative; the strictly positive version
-(Satorra & Bentler, 2010) takes the scaling factor of the larger model at the estimates of the smaller one.
+(Satorra & Bentler, 2010) takes the scaling factor of the larger model at the estimates of the smaller one. Satorra
+(2000) corrects mean and variance of the difference by ``a (T_0 - T_1) + b`` from the weights of its limiting
+distribution.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from relmeasure.exceptions import EstimationError, OptionError, UnsupportedDataError
 from relmeasure.results import Result, Table
+from relmeasure.structural.assess import chi_square
 from relmeasure.structural.fit_measures import chi_square_pvalue
+from relmeasure.structural.nested import at_implied_moments, difference_traces
 
 if TYPE_CHECKING:
     from relmeasure.structural.fit import StructuralFit
@@ -98,8 +102,8 @@ def compare_fits(first: StructuralFit, second: StructuralFit, method: Difference
     chosen = _method(restricted, method)
     difference = restricted.indices["chisq"] - larger.indices["chisq"]
     df = restricted.indices["df"] - larger.indices["df"]
-    factor = _factor(restricted, larger, chosen, df)
-    chisq = difference if math.isnan(factor) else difference / factor
+    factor, shift = _scaling(restricted, larger, chosen, df)
+    chisq = difference if math.isnan(factor) else difference / factor + shift
     n, groups = restricted.indices["ntotal"], restricted.table.n_groups
     scale = 1.0 if math.isnan(factor) else factor
     return Comparison(
@@ -163,11 +167,18 @@ def _method(fit: StructuralFit, method: str) -> str:
     return method
 
 
-def _factor(restricted: StructuralFit, larger: StructuralFit, method: str, df: float) -> float:
+def _scaling(restricted: StructuralFit, larger: StructuralFit, method: str, df: float) -> tuple[float, float]:
+    """Return what the difference is divided by, and what is added after."""
     if method == "standard":
-        return math.nan
+        return math.nan, 0.0
     if method == "satorra.2000":
-        return satorra_2000(restricted, larger)
+        first, second = difference_traces(restricted._fitted, larger._fitted)
+        factor = math.sqrt(second / df)
+        return factor, df - first / factor
+    return _mean_factor(restricted, larger, method, df), 0.0
+
+
+def _mean_factor(restricted: StructuralFit, larger: StructuralFit, method: str, df: float) -> float:
     c0, df0 = restricted.indices["chisq.scaling.factor"], restricted.indices["df"]
     if method == "satorra.bentler.2010":
         c1 = _factor_at_restricted(restricted, larger)
@@ -186,18 +197,7 @@ def _factor(restricted: StructuralFit, larger: StructuralFit, method: str, df: f
 
 def _factor_at_restricted(restricted: StructuralFit, larger: StructuralFit) -> float:
     """Scaling factor of the larger model at the implied moments of the restricted one."""
-    from relmeasure.structural.assess import chi_square
-    from relmeasure.structural.nested import at_implied_moments
-
     return chi_square(at_implied_moments(larger._fitted, restricted._fitted)).scaling_factor
-
-
-def satorra_2000(restricted: StructuralFit, larger: StructuralFit) -> float:
-    """Return the mean of the weights of the difference test (Satorra, 2000, eq. 23)."""
-    from relmeasure.structural.nested import difference_traces
-
-    traces, df = difference_traces(restricted._fitted, larger._fitted), restricted.indices["df"] - larger.indices["df"]
-    return float(traces[0] / df)
 
 
 def _change(restricted: StructuralFit, larger: StructuralFit, name: str) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from relmeasure.numerics.optimize import sandwich, symmetric_inverse
-from relmeasure.structural.cases import Cases, block_scores, cluster_sums
+from relmeasure.structural.cases import Cases, block_scores, cluster_meat, fitted_scores
 from relmeasure.structural.discrepancy import (
     Discrepancy,
     GeneralizedLeastSquares,
@@ -23,7 +23,7 @@ from relmeasure.structural.full_information import FullInformation, pattern_devi
 from relmeasure.structural.implied import BlockState, ModelStructure
 from relmeasure.structural.method import Method
 from relmeasure.structural.moment_weights import inverse_acov, normal_acov_diagonal, normal_acov_product
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.parameter_table import ParameterTable, exogenous_index
 from relmeasure.structural.restrictions import Relation, Restrictions, free_jacobian, restrictions_of
 from relmeasure.structural.samples import Sample
 from relmeasure.structural.saturated import incomplete_scores
@@ -66,15 +66,23 @@ class Engine:
     @cached_property
     def discrepancy(self) -> Discrepancy:
         """The objective."""
+        return self._discrepancy(self.weights)
+
+    @cached_property
+    def information_discrepancy(self) -> Discrepancy:
+        """The objective with groups weighted by their rows: standard errors rest on it, as in lavaan."""
+        return self.discrepancy if self.weights == self.sample.shares else self._discrepancy(self.sample.shares)
+
+    def _discrepancy(self, weights: tuple[float, ...]) -> Discrepancy:
         groups, kind = self.sample.groups, self.method.discrepancy
         if kind == "ML":
             unbiased = [g.unbiased for g in groups] if self.method.likelihood == "wishart" else None
-            return NormalLikelihood(self.structure, groups, self.weights, unbiased)
+            return NormalLikelihood(self.structure, groups, weights, unbiased)
         if kind == "FIML":
             return self._full_information()
         if kind == "GLS":
-            return GeneralizedLeastSquares(self.structure, groups, self.weights)
-        return MomentLeastSquares(self.structure, *self.moment_weights, self.weights)
+            return GeneralizedLeastSquares(self.structure, groups, weights)
+        return MomentLeastSquares(self.structure, *self.moment_weights, weights)
 
     def _full_information(self) -> FullInformation:
         patterns, saturated = [], []
@@ -146,6 +154,11 @@ class Fitted:
         """Directions in which the estimates can move, array (q, r)."""
         return self.engine.restrictions.tangent(self.engine.table, self.x, self.active)
 
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters after equalities; inequalities do not count, whether they are active or not."""
+        return int(self.tangent.shape[1]) + len(self.active)
+
     @cached_property
     def value(self) -> float:
         """``F / 2``."""
@@ -153,7 +166,10 @@ class Fitted:
 
     def information(self, kind: str) -> Array:
         """Return the expected or observed information per observation, array (q, q)."""
-        return self.engine.discrepancy.curvature(self.x, exact=kind == "observed")
+        discrepancy = self.engine.information_discrepancy
+        if kind == "expected" and isinstance(discrepancy, FullInformation):
+            return discrepancy.pattern_information(self.x, exact=False)
+        return discrepancy.curvature(self.x, exact=kind == "observed")
 
     @cached_property
     def bread(self) -> Array | None:
@@ -174,28 +190,36 @@ class Fitted:
         cases, structure = self.engine.cases, self.engine.structure
         if cases is None:
             raise ValueError("robust standard errors need the rows")
-        at_sample = self.engine.method.se == "robust.sem"
         parts, sums = [], []
-        for k, (state, W) in enumerate(zip(self.states, self.inverses, strict=True)):
-            group, rows = self.engine.sample.groups[k], cases.groups[k]
-            center = group.mean if at_sample or not state.structure.has_means else state.mu
-            if group.patterns is not None:
-                scores = incomplete_scores(state, rows.rows)
-            else:
-                scores = block_scores(state, W, rows.rows, center, group.cov if at_sample else None)
+        for k, rows in enumerate(cases.groups):
+            scores = self.scores(k)
             if rows.weights is not None:
                 scores = scores * rows.weights[:, None]
             if rows.clusters is None:
                 parts.append(scores.T @ scores / cases.n_obs)
             else:
                 full = np.zeros((len(scores), structure.n_free))
-                full[:, state.structure.index] = scores
+                full[:, self.states[k].structure.index] = scores
                 sums.append((full, rows.clusters))
         if not sums:
             return structure.scatter_matrix(parts)
-        totals = cluster_sums(np.concatenate([s for s, _ in sums]), np.concatenate([c for _, c in sums]))
-        out: Array = totals.T @ totals / cases.n_obs
+        stacked = np.concatenate([s for s, _ in sums]), np.concatenate([c for _, c in sums])
+        out: Array = cluster_meat(*stacked) / cases.n_obs
         return out
+
+    def scores(self, k: int) -> Array:
+        """Return the scores of the rows of a group over the free parameters of its block, array (n, q)."""
+        cases = self.engine.cases
+        if cases is None:
+            raise ValueError("scores need the rows")
+        state, group, rows = self.states[k], self.engine.sample.groups[k], cases.groups[k].rows
+        if group.patterns is not None:
+            return incomplete_scores(state, rows)
+        if self.engine.method.se == "robust.sem":
+            exo = exogenous_index(self.engine.table)
+            return fitted_scores(state, self.inverses[k], rows - group.mean, exo)
+        center = state.mu if state.structure.has_means else np.asarray(group.mean)
+        return block_scores(state, self.inverses[k], rows, center)
 
     @cached_property
     def moment_meat(self) -> Array:

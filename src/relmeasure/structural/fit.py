@@ -164,7 +164,13 @@ class StructuralFit(Result):
         if np.isnan(self.covariance).any():
             moving = np.abs(jacobian).max(axis=1, initial=0.0) > 0
             return np.where(moving, np.nan, 0.0)
-        return np.sqrt(np.maximum(quadratic_form_rows(jacobian, np.asarray(self.covariance)), 0.0))
+        variances = quadratic_form_rows(jacobian, np.asarray(self.covariance))
+        errors = np.sqrt(np.maximum(variances, 0.0))
+        if self.active:  # what stands at a bound has no standard error
+            size = quadratic_form_rows(jacobian, np.diag(np.diag(np.asarray(self.covariance)) + 1e-12))
+            moving = np.abs(jacobian).max(axis=1, initial=0.0) > 0
+            errors[moving & (variances <= 1e-10 * size + 1e-14)] = np.nan
+        return errors
 
     def _standardized(self) -> dict[str, tuple[float, ...]]:
         out = {}

@@ -49,12 +49,15 @@ class ChiSquare:
         What the statistic was divided by; NaN without scaling.
     shift : float
         What was added after the division.
+    factors : (float, float)
+        Scaling factors of the log-likelihoods of the saturated model and of this one; NaN where there are none.
     """
 
     chisq: float
     df: float
     scaling_factor: float = math.nan
     shift: float = 0.0
+    factors: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def is_scaled(self) -> bool:
@@ -189,11 +192,11 @@ def rmsea_indices(test: ChiSquare, n: float, n_groups: int, robust: ChiSquare | 
     out |= _rmsea(test.chisq, test.df, 1.0, n, n_groups, "")
     if test.is_scaled:
         out |= _rmsea(test.scaled, test.df, 1.0, n, n_groups, ".scaled")
-        if test.shift == 0.0 and test.df > 0:  # the interval rests on the unscaled statistic and its mean
-            mean = test.scaling_factor * test.df
-            bounds = noncentrality_interval(test.chisq, mean)
-            for name, bound in zip(("lower", "upper"), bounds, strict=True):
-                out[f"rmsea.ci.{name}.scaled"] = math.sqrt(bound * n_groups / (n * mean))
+        if test.shift == 0.0 and test.df > 0:  # interval and tests rest on the unscaled statistic and its mean
+            point = out["rmsea.scaled"]
+            out |= _rmsea(test.chisq, test.scaling_factor * test.df, 1.0, n, n_groups, ".scaled") | {
+                "rmsea.scaled": point
+            }
     if robust is not None:
         out |= _rmsea(robust.scaled, robust.df, robust.scaling_factor, n, n_groups, ".robust")
     return out

@@ -14,7 +14,7 @@ import numpy as np
 
 from relmeasure.results import FloatArray, Result, Table
 
-__all__ = ["ParameterTable", "Row"]
+__all__ = ["ParameterTable", "Row", "exogenous_index"]
 
 
 @dataclass
@@ -70,7 +70,7 @@ class ParameterTable(Result):
     lower, upper : tuple of float
         Bounds.
     exo : tuple of bool
-        Moments of fixed exogenous variables, taken from the sample.
+        Moments of exogenous variables: taken from the sample where they are not free.
     derived : tuple of bool
         Follows from other parameters: residual variances of ordered items (delta), their scales (theta).
     user : tuple of bool
@@ -229,3 +229,13 @@ class ParameterTable(Result):
     def _table(self) -> Table:
         names = ("lhs", "op", "rhs", "group", "level", "free", "fixed", "start", "label", "exo", "derived", "user")
         return Table({name: getattr(self, name) for name in names})
+
+
+def exogenous_index(table: ParameterTable) -> list[int]:
+    """Places of the fixed exogenous variables."""
+    names = {
+        table.lhs[i]
+        for i in range(len(table))
+        if table.exo[i] and not table.free[i] and table.op[i] == "~~" and table.lhs[i] == table.rhs[i]
+    }
+    return [i for i, name in enumerate(table.observed) if name in names]

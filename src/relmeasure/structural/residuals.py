@@ -18,6 +18,8 @@ from relmeasure.results import Table
 from relmeasure.structural.assess import residual_moments
 from relmeasure.structural.discrepancy import moment_jacobian
 from relmeasure.structural.engine import Fitted
+from relmeasure.structural.implied import BlockState
+from relmeasure.structural.moment_weights import normal_acov_diagonal
 
 __all__ = ["ResidualKind", "residual_matrices", "residual_table", "squared_correlations"]
 
@@ -52,24 +54,45 @@ def residual_matrices(fitted: Fitted, kind: ResidualKind) -> list[tuple[Array, A
 
 
 def _standardized(fitted: Fitted, k: int, cov: Array, mean: Array) -> tuple[Array, Array]:
-    """Divide by the standard errors of the residuals: those of the moments less those of the fitted moments."""
-    state, sigma = fitted.states[k], fitted.states[k].sigma
-    p, n = len(sigma), fitted.engine.sample.groups[k].n_obs
-    i, j = np.triu_indices(p)
-    variance = sigma[i, i] * sigma[j, j] + sigma[i, j] ** 2
-    means = state.structure.has_means
-    whole = np.concatenate([np.diag(sigma), variance]) if means else variance
-    J = moment_jacobian(state)
-    index = state.structure.index
+    """Divide by the standard errors of the residuals.
+
+    With ``s`` the sample moments, ``V`` the weights at the model and ``E`` the inverse information, the residuals are
+    ``(I - J E J' V) s``; their covariance follows from the normal-theory covariance of ``s`` at the sample.
+    """
+    engine, state = fitted.engine, fitted.states[k]
+    group, means = engine.sample.groups[k], state.structure.has_means
+    S = np.asarray(group.cov)
+    p = len(S)
     bread = fitted.inverse_within(fitted.information("expected"))
     if bread is None:
         return np.full_like(cov, np.nan), np.full_like(mean, np.nan)
-    weight = fitted.engine.weights[k]
-    left = whole - weight * ((J @ bread[np.ix_(index, index)]) * J).sum(axis=1)
-    se = np.sqrt(np.where(left > 1e-9 * whole, left, np.nan) / n)
+    spread = [
+        weight * other.cross_information(W @ np.asarray(g.cov) @ W)
+        for weight, other, W, g in zip(
+            engine.sample.shares, fitted.states, fitted.inverses, engine.sample.groups, strict=True
+        )
+    ]
+    index = state.structure.index
+    E = bread[:, index]
+    J, pulled = moment_jacobian(state), _pulled_jacobian(state, S @ fitted.inverses[k])
+    own = normal_acov_diagonal(S, means=means)
+    left = own / engine.sample.shares[k] - 2.0 * ((J @ E[index]) * pulled).sum(axis=1)
+    left += ((J @ (E.T @ engine.structure.scatter_matrix(spread) @ E)) * J).sum(axis=1)
+    se = np.sqrt(np.where(left > 1e-9 * own, left, np.nan) / engine.sample.n_obs)
     error = np.full((p, p), np.nan)
+    i, j = np.triu_indices(p)
     error[i, j] = error[j, i] = se[p:] if means else se
     return cov / error, (mean / se[:p] if means else np.full_like(mean, np.nan))
+
+
+def _pulled_jacobian(state: BlockState, left: Array) -> Array:
+    """Return the moments of ``left dSigma left'`` and ``left dmu``, array (r, q)."""
+    structure = state.structure
+    C = left @ state.C
+    first, second = np.triu_indices(structure.n_observed)
+    Ca, Cb = C[:, structure.a], C[:, structure.b] * structure.s
+    upper = Ca[first] * Cb[second] + Ca[second] * Cb[first]
+    return np.concatenate([Ca * state.u, upper]) if structure.has_means else upper
 
 
 def residual_table(fitted: Fitted, kind: ResidualKind) -> Table:

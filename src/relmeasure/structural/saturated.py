@@ -14,7 +14,7 @@ import numpy as np
 
 from relmeasure.samplestats.em import observed_information
 from relmeasure.samplestats.patterns import MissingPatterns
-from relmeasure.structural.cases import GroupCases, cluster_sums
+from relmeasure.structural.cases import GroupCases, cluster_meat
 from relmeasure.structural.full_information import pattern_inverses
 from relmeasure.structural.implied import BlockState
 from relmeasure.structural.samples import GroupSample
@@ -57,8 +57,9 @@ def saturated_meat(cases: GroupCases, mean: Array, cov: Array) -> Array:
     if cases.weights is not None:
         scores *= cases.weights[:, None]
     if cases.clusters is not None:
-        scores = cluster_sums(scores, cases.clusters)
-    out: Array = scores.T @ scores / n
+        out: Array = cluster_meat(scores, cases.clusters) / n
+    else:
+        out = scores.T @ scores / n
     return out
 
 

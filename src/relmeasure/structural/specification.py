@@ -153,9 +153,10 @@ class _Block:
             self.write(formula)
         if self.options.auto:
             self.scale_factors()
+        self.exogenous_moments()
+        if self.options.auto:
             self.variances()
             self.covariances()
-        self.exogenous_moments()
         if self.means:
             self.intercepts()
         self.ordered_items()
@@ -262,8 +263,7 @@ class _Block:
             return
         for i, first in enumerate(names):
             for second in names[i:]:
-                row = self.add(first, "~~", second, is_free=not fixed, exo=fixed)
-                row.exo = row.exo or fixed
+                self.add(first, "~~", second, is_free=not fixed).exo = True
 
     def intercepts(self) -> None:
         for name in self.roles.observed:
