@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relmeasure.exceptions import ColumnNotFoundError, DataError, LevelError, OptionError
+from relmeasure.exceptions import (
+    CodesAsMissingWarning,
+    ColumnNotFoundError,
+    DataError,
+    LevelError,
+    ListwiseDeletionWarning,
+    OptionError,
+)
 from relmeasure.instruments import Instrument, load_instrument
 from relmeasure.multilevel import icc
 from relmeasure.scoring import score
@@ -39,8 +46,9 @@ def test_numbers_follow_their_formulas(instrument: Instrument, answers: Any) -> 
     """Mean, sd, share below, standard error, interval, reliability and empirical Bayes of every visible class."""
     result = classroom_scores(instrument, answers, scales=["care"], below=2.5)
     scored = score(instrument, answers, scales=["care"])
-    between = icc(scored["care"].astype(float), cluster=scored["class_id"])
     table = result.to_frame().set_index("cluster")
+    seen = scored[scored["class_id"].isin(table.index[table["status"] != "suppressed"])]
+    between = icc(seen["care"].astype(float), cluster=seen["class_id"])
     for label, rows in scored.groupby("class_id"):
         row, values = table.loc[label], rows["care"].dropna().astype(float)
         if row["status"] == "suppressed":
@@ -102,6 +110,53 @@ def test_a_reader_of_all_tables_cannot_compute_a_hidden_class(instrument: Instru
     # a composite and its parts are hidden together, so that neither gives the other back
     state = classes.pivot(index="cluster", columns="scale", values="status") == "suppressed"
     assert (state.nunique(axis=1) == 1).all()
+
+
+def test_nothing_published_moves_with_a_hidden_class(instrument: Instrument, answers: Any) -> None:
+    """Other answers in the hidden classes, same sum over them: every table stays as it is, so none gives them back."""
+    hidden = answers["class_id"].isin(["class-01", "class-02"])
+    swapped = answers.copy()
+    items = list(instrument.scale_items("care"))
+    first, other = (answers[answers["class_id"] == f"class-0{k}"].index[0] for k in (1, 2))
+    swapped.loc[[first, other], items] = answers.loc[[other, first], items].to_numpy()
+    assert not swapped.loc[hidden, items].equals(answers.loc[hidden, items])
+    before, after = (classroom_scores(instrument, d, scales=["care"], below=2.5) for d in (answers, swapped))
+    assert {row["status"] for row in before.table.rows() if row["cluster"] in ("class-01", "class-02")} == {
+        "suppressed"
+    }
+    assert before.table.equals(after.table)
+    assert before.components.equals(after.components)
+    assert before.totals.equals(after.totals, rtol=1e-12)
+
+
+def test_components_of_hidden_classes_are_hidden(instrument: Instrument, answers: Any) -> None:
+    """One small class: neither its number of students nor its spread."""
+    small = classroom_scores(instrument, answers[answers["class_id"] == "class-01"], scales=["care"])
+    (row,) = small.components.rows()
+    assert (row["n_classes"], row["n_students"]) == (0, 0)
+    assert np.isnan([row["icc1"], row["tau2"], row["sigma2"]]).all()
+
+
+@pytest.mark.parametrize("name", ["__class", "__n0", "__rows", "item", "n", "mean", "a class.1"])
+def test_the_class_column_may_bear_any_name(instrument: Instrument, answers: Any, name: str) -> None:
+    found = classroom_scores(instrument, answers.rename(columns={"class_id": name}), cluster=name, scales=["care"])
+    assert found.table.equals(classroom_scores(instrument, answers, scales=["care"]).table)
+
+
+def test_rows_without_a_class_or_school_are_counted(instrument: Instrument, answers: Any) -> None:
+    gone = answers.assign(school=answers["school"].where(answers["class_id"] != "class-12"))
+    with pytest.warns(ListwiseDeletionWarning, match=r"30 of 212 rows have no value in 'school' and 'class_id'"):
+        result = classroom_scores(instrument, gone, school="school", scales=["care"])
+    assert result.provenance is not None
+    assert (result.provenance.n_rows, result.provenance.n_obs) == (212, 182)
+    assert [note.code for note in result.warnings] == ["listwise-deletion"]
+    with pytest.raises(DataError, match="None of the 0 rows has 'class_id'"):
+        classroom_scores(instrument, answers.iloc[:0], scales=["care"])
+    answers = answers.astype({"care_1": object})
+    answers.loc[answers.index[0], "care_1"] = 9
+    with pytest.warns(CodesAsMissingWarning):
+        result = classroom_scores(instrument, answers, scales=["care"], unknown="missing")
+    assert [note.code for note in result.warnings] == ["codes-as-missing"]
 
 
 def test_two_surveys_are_averaged_as_surveys(instrument: Instrument, answers: Any) -> None:

@@ -9,11 +9,15 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from relmeasure.exceptions import ColumnNotFoundError
+from relmeasure.exceptions import ColumnNotFoundError, DataError
+from relmeasure.responses.binding import WORKING
 
 __all__ = ["GroupSums", "group_sums"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+_BAD = f"{WORKING}bad"
+"""Working column: rows whose weight is no weight."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class GroupSums:
         Rows of each group, answered or not.
     n, total, square, below : array (G, p)
         Values present, their sum, sum of squares, and how many lie below the cut of their column.
+    weight, weighted, weighted_below, weight_square : array (G, p), optional
+        With weights: over the values present the sum of weights, of weighted values, of weights of values below the
+        cut, and of squared weights.
     """
 
     keys: dict[str, list[str]]
@@ -39,16 +46,32 @@ class GroupSums:
     total: Array
     square: Array
     below: Array
+    weight: Array | None = None
+    weighted: Array | None = None
+    weighted_below: Array | None = None
+    weight_square: Array | None = None
 
     @property
     def mean(self) -> Array:
-        """Group means, array (G, p); NaN where nothing is present."""
-        return np.asarray(np.divide(self.total, self.n, out=np.full_like(self.total, np.nan), where=self.n > 0))
+        """Group means, weighted where there are weights, array (G, p); NaN where nothing is present."""
+        return _ratio(*((self.total, self.n) if self.weighted is None else (self.weighted, self.weight)))
+
+    @property
+    def share_below(self) -> Array:
+        """Share of values below the cut, weighted where there are weights."""
+        return _ratio(*((self.below, self.n) if self.weighted_below is None else (self.weighted_below, self.weight)))
+
+    @property
+    def effective_n(self) -> Array:
+        """Rows that would give an unweighted mean of the same precision, (sum w)^2 / sum w^2 (Kish, 1965)."""
+        if self.weight is None:
+            return self.n
+        return _ratio(self.weight**2, self.weight_square)
 
     @property
     def within(self) -> Array:
-        """Sum of squares about the group means, array (G, p)."""
-        mean = np.where(self.n > 0, self.mean, 0.0)
+        """Sum of squares about the unweighted group means, array (G, p)."""
+        mean = _ratio(self.total, np.maximum(self.n, 1.0))
         return np.asarray(np.maximum(self.square - self.n * mean**2, 0.0))
 
     def pick(self, mask: Any) -> GroupSums:
@@ -56,11 +79,18 @@ class GroupSums:
         keep = np.flatnonzero(mask)
         keys = {name: [labels[i] for i in keep] for name, labels in self.keys.items()}
         parts = (self.rows, self.n, self.total, self.square, self.below)
-        return GroupSums(keys, self.names, *(part[keep] for part in parts))
+        extra = (self.weight, self.weighted, self.weighted_below, self.weight_square)
+        chosen = (None if part is None else part[keep] for part in extra)
+        return GroupSums(keys, self.names, *(part[keep] for part in parts), *chosen)
 
 
 def group_sums(
-    frame: Any, values: Sequence[str], by: Sequence[str], *, cuts: Mapping[str, float] | None = None
+    frame: Any,
+    values: Sequence[str],
+    by: Sequence[str],
+    *,
+    cuts: Mapping[str, float] | None = None,
+    weights: str | None = None,
 ) -> GroupSums:
     """Sum score columns by group in one query, eager or lazy; rows without a group are not used.
 
@@ -74,52 +104,99 @@ def group_sums(
         Key columns.
     cuts : mapping of column to float, optional
         Values below the cut are counted.
+    weights : str, optional
+        Column of sampling weights, above zero; a missing or negative one is an error.
 
     Returns
     -------
     GroupSums
         The sums are about each column's cut or zero; scores of a declared range lose no digits that way.
+
+    Raises
+    ------
+    ColumnNotFoundError
+        A column is not in the frame.
+    DataError
+        A weight is missing, zero or negative.
     """
     native = nw.from_native(frame)
     names = native.collect_schema().names()
-    gone = [name for name in (*by, *values) if name not in names]
+    gone = [name for name in (*by, *values, *([weights] if weights else [])) if name not in names]
     if gone:
         raise ColumnNotFoundError.from_names(gone, names, what="named")
-    parts: list[Any] = []
-    for k, name in enumerate(values):
-        column = nw.col(name).cast(nw.Float64)
-        present = ~(column.is_null() | column.is_nan())
-        value = nw.when(present).then(column)
-        parts += [
-            present.cast(nw.Int64).alias(f"__n{k}"),
-            value.alias(f"__t{k}"),
-            (value * value).alias(f"__s{k}"),
-        ]
-        if cuts and name in cuts:
-            parts.append((value < cuts[name]).cast(nw.Int64).alias(f"__b{k}"))
-    keyed = native.select(*(nw.col(key) for key in by), nw.lit(1).alias("__rows"), *parts)
+    parts = [
+        nw.lit(1).alias(f"{WORKING}rows"),
+        *(part for k, v in enumerate(values) for part in _parts(k, v, cuts, weights)),
+    ]
+    if weights:
+        weight = nw.col(weights).cast(nw.Float64)
+        bad = weight.is_null() | weight.is_nan() | ~(weight > 0)
+        parts.append(bad.cast(nw.Int64).alias(_BAD))
+    keyed = native.select(*(nw.col(key) for key in by), *parts)
     grouped = keyed.group_by(*by, drop_null_keys=True).agg(
-        *(nw.col(name).sum() for name in keyed.collect_schema().names() if name.startswith("__"))
+        *(nw.col(name).sum() for name in keyed.collect_schema().names() if name.startswith(WORKING))
     )
-    table = grouped.collect() if isinstance(grouped, nw.LazyFrame) else grouped
+    table = _streamed(grouped) if isinstance(grouped, nw.LazyFrame) else grouped
+    if weights:
+        _check_weights(table, weights)
     return _arranged(table, tuple(values), list(by))
+
+
+def _parts(k: int, name: str, cuts: Mapping[str, float] | None, weights: str | None) -> list[Any]:
+    """What is summed of value column number k, a letter each: n, t, s, b; with weights also w, y, q, v."""
+    column = nw.col(name).cast(nw.Float64)
+    present = ~(column.is_null() | column.is_nan())
+    value = nw.when(present).then(column)
+    summed = {"n": present.cast(nw.Int64), "t": value, "s": value * value}
+    if cuts and name in cuts:
+        summed["b"] = (value < cuts[name]).cast(nw.Int64)
+    if weights:
+        weight = nw.when(present).then(nw.col(weights).cast(nw.Float64))
+        summed |= {"w": weight, "y": weight * value, "q": weight * weight}
+        if cuts and name in cuts:
+            summed["v"] = nw.when(value < cuts[name]).then(weight)
+    return [expression.alias(f"{WORKING}{letter}{k}") for letter, expression in summed.items()]
+
+
+def _streamed(query: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+    """Run a lazy query, in Polars by its engine of bounded memory where it has one."""
+    if query.implementation.is_polars() and query.implementation._backend_version() >= (1, 25):
+        return nw.from_native(query.to_native().collect(engine="streaming"), eager_only=True)
+    return query.collect()
+
+
+def _check_weights(table: nw.DataFrame[Any], weights: str) -> None:
+    bad = int(table[_BAD].sum())
+    if bad:
+        raise DataError(
+            f"{bad} rows have no weight above zero in '{weights}': drop these rows, or give each a weight.", n_rows=bad
+        )
 
 
 def _arranged(table: nw.DataFrame[Any], values: tuple[str, ...], by: list[str]) -> GroupSums:
     keys = {key: [_label(value) for value in table[key].to_list()] for key in by}
-    order = sorted(range(len(table)), key=lambda i: tuple(keys[key][i] for key in by))
+    named = [i for i in range(len(table)) if all(keys[key][i] != "nan" for key in by)]
+    order = sorted(named, key=lambda i: tuple(keys[key][i] for key in by))
+    columns = set(table.columns)
 
     def column(name: str) -> Array:
-        if name not in table.columns:
+        if name not in columns:
             return np.full(len(order), np.nan)
-        filled = [0.0 if v is None else float(v) for v in table[name].to_list()]
-        return np.array(filled, dtype=float)[order] if order else np.zeros(0)
+        return np.nan_to_num(table[name].cast(nw.Float64).to_numpy().astype(np.float64))[order]
 
     def matrix(letter: str) -> Array:
-        return np.column_stack([column(f"__{letter}{k}") for k in range(len(values))])
+        return np.column_stack([column(f"{WORKING}{letter}{k}") for k in range(len(values))])
 
     sorted_keys = {key: [labels[i] for i in order] for key, labels in keys.items()}
-    return GroupSums(sorted_keys, values, column("__rows"), matrix("n"), matrix("t"), matrix("s"), matrix("b"))
+    extra = [matrix(letter) if f"{WORKING}w0" in columns else None for letter in "wyvq"]
+    plain = (matrix("n"), matrix("t"), matrix("s"), matrix("b"))
+    return GroupSums(sorted_keys, values, column(f"{WORKING}rows"), *plain, *extra)
+
+
+def _ratio(above: Array | None, below: Array | None) -> Array:
+    if above is None or below is None:
+        return np.zeros((0, 0))
+    return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
 
 
 def _label(value: Any) -> str:

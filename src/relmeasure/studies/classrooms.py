@@ -17,8 +17,9 @@ import numpy as np
 
 from relmeasure._version import __version__
 from relmeasure.disclosure import suppress
-from relmeasure.exceptions import DataError, LevelError, OptionError, RelmeasureWarning
+from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
 from relmeasure.multilevel.variance import Components, OneWay, likelihood
+from relmeasure.responses.binding import KeyedResponses, bound
 from relmeasure.responses.groups import GroupSums, group_sums
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
 from relmeasure.scoring import score
@@ -46,7 +47,7 @@ class ClassroomScores(Result):
     totals : Table
         The same over all classes, and per school where ``school`` was given; hidden by the same rule.
     components : Table
-        Per wave and scale: ``icc1``, ``tau2``, ``sigma2``, ``n_classes``, ``n_students``.
+        Per wave and scale: ``icc1``, ``tau2``, ``sigma2``, ``n_classes``, ``n_students``, of the classes shown.
     status : Status
     warnings : tuple of Note
     provenance : Provenance
@@ -105,7 +106,7 @@ def classroom_scores(
     r"""Mean, error, reliability and status of every class on every scale.
 
     With :math:`n_j` students in class j, :math:`\sigma^2` the variance within and :math:`\tau^2` between classes
-    (REML):
+    (REML, from the classes that are shown):
 
     .. math::
         se_j = \sqrt{\sigma^2 / n_j} \sqrt{1 - n_j / N_j}, \quad
@@ -150,10 +151,12 @@ def classroom_scores(
     Notes
     -----
     Missing data: each scale uses the students who have a score on it (the missing rule of the instrument).
-    Interval: mean plus or minus t with N - J degrees of freedom times the standard error; it concerns the students of
-    this class, not future ones. One decision to hide is made per class and wave for all scales that share items, on the
-    smallest number of students behind any of their scores, so that a composite cannot give a hidden part back. Rows
-    without a class are not used.
+    Interval: mean plus or minus t with N - J degrees of freedom (J classes shown) times the standard error; it concerns
+    the students of this class, not future ones. One decision to hide is made per class and wave for all scales that
+    share items, on the smallest number of students behind any of their scores, so that a composite cannot give a hidden
+    part back. Hidden classes take no part in the components: the weighted mean behind ``empirical_bayes`` and a total
+    are two equations, from which two hidden classes could be solved. Rows without a class (or school, or wave) are not
+    used, and counted in a warning.
 
     Raises
     ------
@@ -180,9 +183,11 @@ def classroom_scores(
     _check(instrument, wanted, level, min_disclose, min_report)
     cuts = _cuts(below, wanted)
     keys = [name for name in (school, cluster, wave) if name is not None]
-    scored = score(instrument, data, scales=list(wanted), unknown=unknown)
-    sums = group_sums(scored, wanted, keys, cuts=cuts)
-    raised: list[RelmeasureWarning] = []
+    raw = data.responses if isinstance(data, KeyedResponses) else data
+    responses, raised = bound(instrument, raw, scales=list(wanted), unknown=unknown)
+    sums = group_sums(score(instrument, responses, scales=list(wanted)), wanted, keys, cuts=cuts)
+    used = int(sums.rows.sum())
+    raised += _without_keys(responses.n_rows, used, keys)
     waves = dict.fromkeys(sums.keys[wave]) if wave is not None else {None: None}
     rows: list[dict[str, Any]] = []
     totals: list[dict[str, Any]] = []
@@ -198,7 +203,6 @@ def classroom_scores(
     if wave is not None and len(waves) > 1:
         rows += _averages(rows, [name for name in ("school", "cluster") if name in rows[0]], len(waves))
     table = Table.from_rows(rows)
-    used = int(sums.rows.sum())
     return ClassroomScores(
         table=table,
         totals=Table.from_rows(totals),
@@ -208,9 +212,9 @@ def classroom_scores(
         min_reliability=min_reliability,
         conf_level=conf_level,
         status=_status(table),
-        warnings=announce(raised),
+        warnings=(*(responses.warnings if raw is responses else ()), *announce(raised)),
         provenance=Provenance(
-            "classroom_scores", __version__, used, used, "students with a score, by class", instrument.label
+            "classroom_scores", __version__, responses.n_rows, used, "students with a score, by class", instrument.label
         ),
     )
 
@@ -317,10 +321,12 @@ class _Wave:
         return REPORTABLE, None
 
     def _used(self, k: int) -> np.ndarray[Any, Any]:
-        return np.flatnonzero(self.sums.n[:, k] > 0)
+        """Classes that are shown: what rests on a hidden one could be solved for its mean."""
+        return np.flatnonzero((self.sums.n[:, k] > 0) & ~np.array(self.hidden[k].cells, dtype=bool))
 
     def _freedom(self, k: int) -> float:
-        return float(self.sums.n[:, k].sum() - len(self._used(k)))
+        used = self._used(k)
+        return float(self.sums.n[used, k].sum() - len(used))
 
     def _components(self, k: int) -> Components | None:
         used = self._used(k)
@@ -332,7 +338,7 @@ class _Wave:
         return likelihood(one_way, restricted=True)
 
     def component_rows(self) -> list[dict[str, Any]]:
-        """Variance components a scale, from all classes, hidden ones included."""
+        """Variance components a scale, from the classes that are shown."""
         out = []
         for k, scale in enumerate(self.sums.names):
             found = self._components(k)
@@ -340,7 +346,8 @@ class _Wave:
             row |= {"scale": scale, "icc1": math.nan, "tau2": math.nan, "sigma2": math.nan}
             if found is not None:
                 row |= {"icc1": found.icc1, "tau2": found.tau2, "sigma2": found.sigma2}
-            out.append(row | {"n_classes": len(self._used(k)), "n_students": int(self.sums.n[:, k].sum())})
+            used = self._used(k)
+            out.append(row | {"n_classes": len(used), "n_students": int(self.sums.n[used, k].sum())})
         return out
 
     def total_rows(self) -> list[dict[str, Any]]:
@@ -405,6 +412,17 @@ def _status(table: Table) -> Status:
     if REPORTABLE not in statuses:
         return Status("caution", reasons=("No class mean is reliable enough to be read by itself.",))
     return Status("ok")
+
+
+def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[RelmeasureWarning]:
+    """Say how many rows belong to no class; without any row there is nothing to report."""
+    named = " and ".join(f"'{key}'" for key in keys)
+    if not used:
+        raise DataError(f"None of the {n_rows} rows has {named}: nothing can be reported.", n_rows=n_rows)
+    if used == n_rows:
+        return []
+    text = f"{n_rows - used} of {n_rows} rows have no value in {named} and are not used."
+    return [ListwiseDeletionWarning(text, n_dropped=n_rows - used, n_rows=n_rows)]
 
 
 def _check(instrument: Instrument, scales: Sequence[str], level: str, min_disclose: int, min_report: int) -> None:
