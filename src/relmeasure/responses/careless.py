@@ -160,11 +160,16 @@ def _longest_run(frame: Frame, n_items: int) -> Frame:
     for k in range(n_items):
         here = nw.col(_answer(k))
         alone = (~here.is_null()).cast(nw.Int32)
-        length = alone if k == 0 else nw.when(here == nw.col(_answer(k - 1))).then(run + 1).otherwise(alone)
+        length = alone if k == 0 else nw.when(_same(here, nw.col(_answer(k - 1)))).then(run + 1).otherwise(alone)
         frame = frame.with_columns(length.alias(f"{WORKING}run"))
         longest = run if k == 0 else nw.when(run > best).then(run).otherwise(best)
         frame = frame.with_columns(longest.alias(f"{WORKING}best"))
     return frame
+
+
+def _same(here: nw.Expr, before: nw.Expr) -> nw.Expr:
+    """Whether two answers are the same; never null, which some engines would take for neither yes nor no."""
+    return ~here.is_null() & ~before.is_null() & (here == before)
 
 
 def _moments(plans: Sequence[ItemPlan]) -> list[nw.Expr]:
