@@ -142,8 +142,9 @@ def score(
     >>> import relmeasure as rm
     >>> instrument = rm.load_instrument("relationship-student")
     >>> answers = pd.DataFrame({f"care_{k}": [4, 3, None] for k in range(1, 7)})
-    >>> rm.score(instrument, answers, scales=["care"])[["care_n_valid", "care_missing_reason"]].values.tolist()
-    [[6, nan], [6, nan], [0, 'no_answer']]
+    >>> scored = rm.score(instrument, answers, scales=["care"])
+    >>> scored["care_n_valid"].tolist(), scored["care_missing_reason"].fillna("scored").tolist()
+    ([6, 6, 0], ['scored', 'scored', 'no_answer'])
     """
     scored, raised = score_with_warnings(instrument, data, prefix=prefix, scales=scales, unknown=unknown, level=level)
     for warning in raised:
