@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         split_half,
         standard_error_of_measurement,
     )
+    from relmeasure.equivalence import invariance
     from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
     from relmeasure.factor.adequacy import bartlett, kmo
     from relmeasure.factor.exploratory import efa
@@ -73,6 +74,7 @@ __all__ = [
     "guttman",
     "icc",
     "interrater",
+    "invariance",
     "item_analysis",
     "key_check",
     "kmo",
@@ -104,6 +106,7 @@ _HOMES = {
         "split_half",
         "standard_error_of_measurement",
     ),
+    "relmeasure.equivalence": ("invariance",),
     "relmeasure.exceptions": ("RelmeasureError", "RelmeasureWarning"),
     "relmeasure.factor.adequacy": ("bartlett", "kmo"),
     "relmeasure.factor.exploratory": ("efa",),

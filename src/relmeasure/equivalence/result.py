@@ -1,0 +1,162 @@
+"""The result of a sequence of invariance models."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from relmeasure.equivalence.score_tests import equality_tests
+from relmeasure.exceptions import InadmissibleError, OptionError
+from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table
+from relmeasure.structural.fit import StructuralFit
+
+__all__ = ["InvarianceResult"]
+
+
+@dataclass(frozen=True, eq=False)
+class InvarianceResult(Result):
+    """Models of rising equality over groups, compared.
+
+    Attributes
+    ----------
+    steps : Table
+        One row a step: ``step chisq df cfi rmsea srmr aic bic delta_chisq delta_df pvalue delta_cfi delta_rmsea
+        delta_srmr method status``, and for scaled tests ``chisq_scaled cfi_robust rmsea_robust delta_cfi_robust
+        delta_rmsea_robust``. Plain names are the naive indices, as in lavaan; ``delta_chisq`` is the difference test
+        that ``method`` names, never a difference of scaled statistics.
+    fits : dict of str to StructuralFit
+        The models.
+    verdicts : Table
+        ``step holds because``.
+    proposals : Table
+        Score tests of the equalities that the first failing step added, the largest first; empty when none fails.
+    means : Table
+        Factor means against the reference group; see ``latent_means``.
+    groups : tuple of str
+        The reference group first.
+    group_sizes : tuple of int
+    reference : str
+        The group that the factor means are compared with.
+    reached : str or None
+        The last step that holds with every step before it.
+    partial : tuple of str
+        Parameters released from equality.
+    criteria : str
+        What the verdicts rest on.
+    conclusion : str
+        The answer in plain words.
+    status : Status
+    provenance : Provenance
+    warnings : tuple of Note
+    """
+
+    steps: Table
+    fits: dict[str, StructuralFit]
+    verdicts: Table
+    proposals: Table
+    means: Table
+    groups: tuple[str, ...]
+    group_sizes: tuple[int, ...]
+    reference: str
+    reached: str | None
+    partial: tuple[str, ...]
+    criteria: str
+    conclusion: str
+    status: Status
+    provenance: Provenance
+    warnings: tuple[Note, ...] = ()
+
+    def score_tests(self, step: str = "scalar", *, kind: FrameKind = "pandas") -> Any:
+        """Return a score test of each equality of a step: what releasing it would gain.
+
+        Parameters
+        ----------
+        step : {"metric", "scalar", "strict"}
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            ``parameter kind group score_chisq df pvalue expected_change``: released in ``all`` groups, and with more
+            than two groups in one at a time. Tests are normal-theory, not scaled. Releasing what they propose is
+            data-driven: check it on other data.
+        """
+        if step not in self.fits or step == "configural":
+            raise OptionError.from_value("step", step, [name for name in self.fits if name != "configural"])
+        return equality_tests(self.fits[step]).to_frame(kind)
+
+    def latent_means(self, *, allow_noninvariant: bool = False, kind: FrameKind = "pandas") -> Any:
+        """Return differences of factor means from the reference group, with effect sizes.
+
+        Parameters
+        ----------
+        allow_noninvariant : bool
+            Return them also where equal intercepts do not hold.
+        kind : {"pandas", "polars", "pyarrow"}
+
+        Returns
+        -------
+        frame
+            ``factor group reference difference se z pvalue lower upper effect_size effect_size_lower
+            effect_size_upper``, from the scalar model; the effect size is over the pooled standard deviation of the
+            factor (Hancock, 2001).
+
+        Raises
+        ------
+        InadmissibleError
+            Scalar invariance does not hold: a difference of means may then be a difference of measurement.
+        """
+        if not (self.comparable_means or allow_noninvariant):
+            raise InadmissibleError(
+                "Factor means cannot be compared: equal loadings and intercepts do not hold, so a difference may be "
+                "one of measurement. Release what score_tests() proposes with partial=, or pass "
+                "allow_noninvariant=True to see the numbers all the same.",
+                reached=self.reached,
+            )
+        return self.means.to_frame(kind)
+
+    @property
+    def comparable_means(self) -> bool:
+        """Whether scalar invariance, full or partial, holds."""
+        return self.reached in ("scalar", "strict")
+
+    def _table(self) -> Table:
+        return self.steps
+
+    def summary(self) -> str:
+        """Return the table of steps, what was released, the conclusion, and the factor means where they compare."""
+        sizes = ", ".join(f"{name} ({n})" for name, n in zip(self.groups, self.group_sizes, strict=True))
+        lines = [f"invariance: {self.status.level}", f"Groups: {sizes}; reference group: {self.reference}"]
+        lines += [self.provenance.rule, "", *_printed(self.steps), ""]
+        if self.partial:
+            lines.append(f"Released from equality: {', '.join(self.partial)}")
+        lines.append(self.conclusion)
+        if len(self.proposals):
+            head = Table.from_rows(list(self.proposals.rows())[:5])
+            lines += ["", "What releasing an equality would gain (score tests)", head.to_text()]
+        if self.comparable_means and len(self.means):
+            lines += ["", f"Factor means against {self.reference}", self.means.to_text()]
+        return "\n".join([*lines, *(note.summary() for note in self.warnings)])
+
+
+def _printed(steps: Table) -> list[str]:
+    """The models, then their comparisons, in two tables that fit a page."""
+    rows = list(steps.rows())
+    first = ["step", "chisq", "df", "chisq_scaled", "cfi", "cfi_robust", "rmsea", "rmsea_robust", "srmr", "aic", "bic"]
+    second = ["delta_chisq", "delta_df", "pvalue", "delta_cfi", "delta_cfi_robust", "delta_rmsea", "delta_rmsea_robust"]
+    out = []
+    for names in ((*first, "status"), ("step", *second, "delta_srmr", "method")):
+        kept = [name for name in names if name in steps.columns]
+        shown = [{name: _plain(name, row[name]) for name in kept} for row in rows]
+        out += [Table.from_rows(shown if "status" in kept else shown[1:], kept).to_text(), ""]
+    return out[:-1]
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Degrees of freedom without decimals, small p-values without zeros."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if name in ("df", "delta_df"):
+        return int(value) if float(value).is_integer() else value
+    return ("<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")) if name == "pvalue" else value
