@@ -1,7 +1,8 @@
 """A second opinion: extraction and rotation by the independent package factor_analyzer, put into the same form.
 
 Only what means the same in both packages is offered: its normalised oblimin, its equamax and its uniquenesses after an
-oblique rotation follow other definitions.
+oblique rotation follow other definitions, and its ``phi_`` is not in the order of its loadings, so that factor
+correlations are taken from the loadings: ``Phi = (M'M)^-1`` with ``loadings = unrotated M``.
 """
 
 from __future__ import annotations
@@ -96,13 +97,11 @@ def extract_and_rotate(
     plain = _fitted(cor, m, method, None, {})
     A = np.asarray(plain.loadings_, dtype=float)
     extraction = _extraction(cor, A, method)
-    L, phi = A, np.eye(m)
+    L = A
     if rotation != "none" and m > 1:
         turned = _fitted(cor, m, method, _NAMES[rotation], _settings(given, on))
         L = np.asarray(turned.loadings_, dtype=float)
-        if ROTATIONS[rotation].oblique:
-            phi = np.asarray(turned.phi_, dtype=float)
-    return extraction, _rotation(A, L, phi, rotation, on)
+    return extraction, _rotation(A, L, rotation, on)
 
 
 def _fitted(cor: Array, m: int, method: str, rotation: str | None, settings: dict[str, Any]) -> Any:
@@ -134,13 +133,17 @@ def _extraction(cor: Array, A: Array, method: str) -> Extraction:
     )
 
 
-def _rotation(A: Array, L: Array, phi: Array, rotation: str, on: bool) -> Rotation:
+def _rotation(A: Array, L: Array, rotation: str, on: bool) -> Rotation:
+    M = np.linalg.lstsq(A, L, rcond=None)[0]
+    oblique = ROTATIONS[rotation].oblique and L.shape[1] > 1
+    phi = np.linalg.inv(M.T @ M) if oblique else np.eye(L.shape[1])
     order, signs = canonical_order(L, phi)
-    L = L[:, order] * signs
+    phi = phi[np.ix_(order, order)] * np.outer(signs, signs)
+    np.fill_diagonal(phi, 1.0)
     return Rotation(
-        loadings=frozen_array(L),
-        phi=frozen_array(phi[np.ix_(order, order)] * np.outer(signs, signs)),
-        rotation_matrix=frozen_array(np.linalg.lstsq(A, L, rcond=None)[0]),
+        loadings=frozen_array(L[:, order] * signs),
+        phi=frozen_array(phi),
+        rotation_matrix=frozen_array(M[:, order] * signs),
         rotation=rotation,
         oblique=ROTATIONS[rotation].oblique,
         kaiser=on,

@@ -34,6 +34,9 @@ from relmeasure.results import FloatArray, IntArray, Result, Table, frozen_array
 __all__ = ["BootstrapLoadings", "SplitSamples", "bootstrap_loadings", "split_samples"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_CONSTANT = 1e-8
+"""Spread of a standardised item below which it is constant in a resample."""
+
 Correlator = Callable[[Any], Array]
 """Row numbers to the correlations of those rows."""
 
@@ -298,8 +301,13 @@ def _correlator(rows: Array, whole: EFAResult, ordered: bool, categories: Catego
         scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
 
         def pearson(index: Any) -> Array:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return np.asarray(np.corrcoef(scaled[index].T))
+            drawn = scaled[index]
+            drawn = drawn - drawn.mean(axis=0)
+            size = np.sqrt((drawn**2).sum(axis=0))
+            if size.min() < _CONSTANT:
+                return np.full((len(size), len(size)), np.nan)
+            drawn /= size
+            return np.asarray(drawn.T @ drawn)
 
         return pearson
     declared: Any = categories
