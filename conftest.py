@@ -1,4 +1,4 @@
-"""What the whole test run shares: executed documentation, plain number printing, a count of shared-data checks."""
+"""What the whole test run shares: executed documentation, plain number printing, counts of what may be skipped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ pytest_collect_file = Sybil(
     patterns=["README.md", "docs/*.md"],
 ).pytest()
 
-_shared: collections.Counter[str] = collections.Counter()
+_COUNTED = {"shared": "shared data checks", "browser": "browser checks"}
+_counts: dict[str, collections.Counter[str]] = {marker: collections.Counter() for marker in _COUNTED}
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +33,18 @@ def _plain_numbers() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Count what ran and what was skipped among the checks on larger real data."""
+    """Count what ran and what was skipped among the checks that need more than the repository."""
     report = yield
-    if item.get_closest_marker("shared") is not None:
-        if report.skipped:
-            _shared["skipped"] += 1
-        elif report.when == "call":
-            _shared["ran"] += 1
+    for marker, counts in _counts.items():
+        if item.get_closest_marker(marker) is not None:
+            if report.skipped:
+                counts["skipped"] += 1
+            elif report.when == "call":
+                counts["ran"] += 1
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say it aloud."""
-    terminalreporter.write_line(f"shared data checks: {_shared['ran']} ran, {_shared['skipped']} skipped")
+    for marker, counts in _counts.items():
+        terminalreporter.write_line(f"{_COUNTED[marker]}: {counts['ran']} ran, {counts['skipped']} skipped")

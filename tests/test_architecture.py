@@ -51,11 +51,23 @@ HOMES = {
     "rich": {"cli"},
     "matplotlib": {"reports"},
     "jinja2": {"reports"},
+    "textstat": {"instruments"},
     "docx": {"reports"},
 }
 """Third-party packages that only some modules may import, at any depth."""
 
-LAZY_ONLY = {"pandas", "scipy", "polars", "pyarrow", "duckdb", "matplotlib", "jinja2", "docx", "factor_analyzer"}
+LAZY_ONLY = {
+    "pandas",
+    "scipy",
+    "polars",
+    "pyarrow",
+    "duckdb",
+    "matplotlib",
+    "jinja2",
+    "docx",
+    "factor_analyzer",
+    "textstat",
+}
 """Third-party packages that are imported inside functions, on first use."""
 
 NEVER = {"sklearn", "scipy.stats", "statsmodels"}
