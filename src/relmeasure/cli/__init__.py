@@ -1,7 +1,8 @@
-"""The command line: ``relmeasure list | show | schema | check | score | reliability | demo``.
+"""The command line: ``relmeasure list | show | form | template | new | lint | check | score | reliability | ...``.
 
 Exit codes: 0 done (``check``: the scores can be used), 1 ``check`` found that they should not be used (with
-``--strict``: or only with care), 2 a wrong call, wrong data or a missing extra, 130 interrupted.
+``--strict``: or only with care), or ``lint`` found a problem, 2 a wrong call, wrong data or a missing extra, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from relmeasure._version import __version__
 from relmeasure.classical import reliability as compute_reliability
+from relmeasure.cli.authoring import form_command, lint_command, new_command, template_command
 from relmeasure.cli.demo import DEFAULT_SEED, run_demo
-from relmeasure.cli.display import console, errors, print_instrument, print_table
-from relmeasure.cli.tables import Engine, read_table, write_table, write_text
+from relmeasure.cli.display import console, errors, print_instrument, print_json, print_table
+from relmeasure.cli.options import DataArg, EngineOpt, InstrumentArg, JsonOpt, LangOpt, OutOpt, ScalesOpt, UnknownOpt
+from relmeasure.cli.tables import read_table, write_table, write_text
 from relmeasure.exceptions import OptionError, RelmeasureError, RelmeasureWarning
 from relmeasure.instruments import json_schema, list_instruments, load_instrument
+from relmeasure.reports import instrument_page
 from relmeasure.results import Result, Table
 from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.scoring import score as compute_scores
@@ -38,18 +42,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-InstrumentArg = Annotated[
-    str, typer.Argument(help="Id of an instrument (see 'list'), or path of a .toml or .json file.")
-]
-DataArg = Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or Arrow file of stored codes, one row a person.")]
-EngineOpt = Annotated[Engine, typer.Option(help="Library that does the work.")]
-UnknownOpt = Annotated[
-    Literal["raise", "missing"], typer.Option(help="Unknown codes: an error, or missing (recorded).")
-]
-JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-OutOpt = Annotated[Path | None, typer.Option("--out", "-o", help="Write the table to this file.")]
-ScalesOpt = Annotated[list[str] | None, typer.Option("--scale", "-s", help="Only this scale; may be repeated.")]
 
 
 def main() -> None:
@@ -89,7 +81,7 @@ def list_command(as_json: JsonOpt = False) -> None:
     """List the instruments that are installed."""
     rows = [info.model_dump(mode="json") for info in list_instruments()]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table.from_rows([{k: _flat(v) for k, v in row.items()} for row in rows])
     headings = {"id": "id", "version": "version", "status": "status", "kind": "kind", "reporter": "reporter"}
@@ -100,17 +92,28 @@ def list_command(as_json: JsonOpt = False) -> None:
 @app.command()
 def show(
     instrument: InstrumentArg,
-    lang: Annotated[str | None, typer.Option(help="Language of the wording, e.g. en or es.")] = None,
+    lang: LangOpt = None,
     as_json: JsonOpt = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page for documentation.")] = False,
 ) -> None:
     """Print an instrument: items with keys and answers, scales, blueprint, licence, figures with sources."""
     loaded = load_instrument(instrument)
     if lang is not None and lang not in loaded.languages:
         raise OptionError.from_value("--lang", lang, loaded.languages)
-    if as_json:
-        _print_json(loaded.model_dump(mode="json", exclude_defaults=True))
+    if as_json and as_markdown:
+        raise OptionError("--json and --markdown exclude each other: give one of them.")
+    if as_markdown:
+        typer.echo(instrument_page(loaded), nl=False)
+    elif as_json:
+        print_json(loaded.model_dump(mode="json", exclude_defaults=True))
     else:
         print_instrument(loaded, lang)
+
+
+app.command("form")(form_command)
+app.command("template")(template_command)
+app.command("new")(new_command)
+app.command("lint")(lint_command)
 
 
 @app.command()
@@ -161,7 +164,7 @@ def score(
         write_table(scored, out)
     names = [f"{prefix}{scale}" for scale in (scales or loaded.scale_ids)]
     if as_json:
-        _print_json({"out": str(out), "scores": names})
+        print_json({"out": str(out), "scores": names})
     else:
         console.print(f"wrote {out}: {len(names)} scores ({', '.join(names)})", markup=False, highlight=False)
 
@@ -201,13 +204,9 @@ def demo(
 # --------------------------------------------------------------------------- helpers
 def _show_result(result: Result, as_json: bool) -> None:
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
         console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _flat(value: Any) -> Any:

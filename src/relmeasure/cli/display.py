@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument, Item, ResponseScale
     from relmeasure.results import Table
 
-__all__ = ["console", "errors", "print_instrument", "print_table"]
+__all__ = ["console", "errors", "print_instrument", "print_json", "print_table"]
 
 _PIPE_WIDTH = 160
 """Columns of output that goes to a file or a pipe: wide enough that no id is folded."""
@@ -35,6 +37,11 @@ def print_table(table: Table, *, title: str | None = None, columns: Mapping[str,
     for row in table.rows():
         grid.add_row(*(escape(cell(row[name])) for name in headings))
     console.print(grid)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for programs, as it is: never wrapped."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def cell(value: Any) -> str:

@@ -6,12 +6,22 @@ instrument, not by a guess. Files are written whole or not at all.
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
-from relmeasure.exceptions import MissingExtraError, OptionError, UnsupportedDataError, did_you_mean
+from relmeasure.exceptions import (
+    DuplicateColumnError,
+    MissingExtraError,
+    OptionError,
+    RelmeasureError,
+    UnsupportedDataError,
+    did_you_mean,
+    shorten,
+)
 
 __all__ = ["Engine", "read_table", "write_table", "write_text"]
 
@@ -37,12 +47,14 @@ def read_table(path: Path, engine: Engine = "pandas") -> Any:
     reader = {"pandas": _read_pandas, "polars": _read_polars, "duckdb": _read_duckdb}[engine]
     unreadable: tuple[type[Exception], ...] = (OSError, ValueError, *_engine_errors(engine))
     try:
+        if suffix in _DELIMITERS:
+            _check_header(path, _DELIMITERS[suffix])
         return reader(path, suffix)
     except unreadable as error:
-        if isinstance(error, MissingExtraError):
+        if isinstance(error, RelmeasureError):
             raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnsupportedDataError(f"{path} cannot be read as {suffix[1:]}: {first}", path=str(path)) from error
+        told = f"{path} cannot be read as {suffix[1:]}: {_first_line(error)}"
+        raise UnsupportedDataError(told, path=str(path)) from error
 
 
 def write_table(frame: Any, path: Path) -> None:
@@ -65,6 +77,22 @@ def write_text(text: str, path: Path) -> None:
 
 
 # --------------------------------------------------------------------------- readers
+def _check_header(path: Path, delimiter: str) -> None:
+    """Raise if a name stands twice: every library would rename the second column in its own way, and use the first."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        try:
+            names = next(csv.reader(file, delimiter=delimiter), [])
+        except csv.Error:
+            return
+    twice = [name for name, n in Counter(names).items() if n > 1 and name]
+    if twice:
+        raise DuplicateColumnError(
+            f"{path}: {len(twice)} column name{'s stand' if len(twice) != 1 else ' stands'} twice in the header: "
+            f"{shorten(twice)}. Rename or drop one of each.",
+            names=twice,
+        )
+
+
 def _read_pandas(path: Path, suffix: str) -> Any:
     import pandas as pd
 
@@ -77,8 +105,11 @@ def _read_pandas(path: Path, suffix: str) -> Any:
 def _read_polars(path: Path, suffix: str) -> Any:
     pl = _need("polars", "polars", "engine 'polars'")
     if suffix in _DELIMITERS:
-        return pl.scan_csv(path, separator=_DELIMITERS[suffix], infer_schema=False, null_values=_NULLS)
-    return pl.scan_parquet(path) if suffix == ".parquet" else pl.scan_ipc(path)
+        # Read whole: a scan of some columns does not notice a row with a cell too many, which shifts its answers.
+        return pl.read_csv(path, separator=_DELIMITERS[suffix], infer_schema=False, null_values=_NULLS).lazy()
+    frame = pl.scan_parquet(path) if suffix == ".parquet" else pl.scan_ipc(path)
+    frame.collect_schema()
+    return frame
 
 
 def _read_duckdb(path: Path, suffix: str) -> Any:
@@ -156,6 +187,12 @@ def _replace(path: Path, write: Callable[[str], object]) -> None:
     try:
         write(temporary)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) or type(error).__name__ == "IOException":  # DuckDB's own
+            raise UnsupportedDataError(f"{path} cannot be written: {_first_line(error)}", path=str(path)) from error
         raise
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
