@@ -72,7 +72,7 @@ def test_disruption_is_stored_reversed_and_not_reversed_again() -> None:
 
 def test_the_page_names_every_scale() -> None:
     """The table in docs/instruments is the file's."""
-    page = (ROOT / "docs" / "instruments" / "gti-student.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "instruments" / "gti-student-notes.md").read_text(encoding="utf-8")
     gti = load_instrument("gti-student")
     rows = dict(re.findall(r"^\| `(\w+)` \| (SQ[^|]+) \|", page, flags=re.MULTILINE))
     assert list(rows) == list(gti.scale_ids)
