@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from functools import cache
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from relmeasure._version import __version__
 from relmeasure.classical.coefficient_alpha import alpha_from_prepared
 from relmeasure.classical.coefficient_omega import omega_from_prepared
 from relmeasure.classical.measurement_error import score_sd, sem_from
+from relmeasure.classical.ordinal import OrdinalCoefficient, ordinal_from_polychoric
 from relmeasure.classical.preparation import Prepared, check_conf_level, prepare
 from relmeasure.classical.two_items import spearman_brown_from_prepared
 from relmeasure.exceptions import (
@@ -28,13 +31,21 @@ from relmeasure.exceptions import (
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.intake import scale_moments
+from relmeasure.responses.ordinal import polychoric
 from relmeasure.results import Estimate, Note, Provenance, Result, Table, announce
+from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
 __all__ = ["Coefficient", "ScaleReliability", "reliability"]
 
-Coefficient = Literal["alpha", "omega", "omega_observed", "spearman_brown"]
-"""Coefficients of the table; ``omega_observed`` is omega over the observed variance."""
+Coefficient = Literal[
+    "alpha", "omega", "omega_observed", "spearman_brown",
+    "green_yang", "latent_omega", "latent_omega_observed", "ordinal_alpha",
+]  # fmt: skip
+"""Coefficients of the table; the second line is for ordered answers (see ``ordinal_reliability``)."""
+
+MOST_CATEGORIES = 5
+"""Items with more categories are treated as continuous: ordinal coefficients then say nothing that alpha does not."""
 
 COLUMNS = (
     "scale", "level", "coefficient", "estimate", "se", "lower", "upper", "conf_level", "n_obs", "n_rows", "n_items",
@@ -105,8 +116,11 @@ def reliability(
         Its keys are applied to the data; nothing is taken from the data but the answers.
     data : frame, array, responses, or mapping of scale to moments
         Raw answers. Keyed moments of each scale (added up from parts of the data, say) are used as they are.
-    coefficients : sequence of {"alpha", "omega", "omega_observed", "spearman_brown"}, optional
-        For every scale. Default: alpha and omega; for two items spearman_brown; for one item a row with the reason.
+    coefficients : sequence of str, optional
+        For every scale: "alpha", "omega", "omega_observed" (over the observed variance), "spearman_brown"; for items
+        of up to five ordered categories also "green_yang" (omega of the sum score), "latent_omega",
+        "latent_omega_observed", "ordinal_alpha" (of the latent responses).
+        Default: alpha and omega; for two items spearman_brown; for one item a row with the reason.
     conf_level : float
         Level of the intervals.
     missing : {"listwise", "pairwise"}
@@ -165,7 +179,7 @@ def reliability(
     told = responses.warnings if responses is not None else ()
     notes: dict[tuple[str, str], Note] = {(note.code, note.message): note for note in told}
     for scale, sums in moments.items():
-        found, prepared = _scale_rows(instrument, scale, sums, coefficients, conf_level)
+        found, prepared = _scale_rows(instrument, scale, sums, coefficients, conf_level, _ordered(responses, missing))
         rows += found
         kept = prepared.raised if prepared is not None else []
         raised += [(scale, w) for w in (*kept, *_level_warning(instrument, scale))]
@@ -215,6 +229,7 @@ def _scale_rows(
     moments: MomentSums,
     coefficients: Sequence[Coefficient] | None,
     conf_level: float,
+    ordered: Callable[[str], PolychoricResult | str],
 ) -> tuple[list[dict[str, Any]], Prepared | None]:
     scored = _as_scored(instrument, scale, moments)
     names = coefficients or _default(len(moments.names))
@@ -235,7 +250,7 @@ def _scale_rows(
         return [base | gap | {"coefficient": name} for name in names], None
     rows = []
     for name in names:
-        estimate = _estimate(name, prepared, conf_level)
+        estimate = _estimate(name, prepared, conf_level, lambda: ordered(scale))
         values = {column: getattr(estimate, column) for column in COLUMNS if hasattr(estimate, column)}
         rows.append(values | base | {"coefficient": name, "sem": _sem(instrument, scale, prepared, estimate)})
     return rows, prepared
@@ -253,7 +268,41 @@ def _default(n_items: int) -> tuple[Coefficient, ...]:
     return ("spearman_brown",) if n_items == 2 else ("alpha", "omega")
 
 
-def _estimate(name: Coefficient, prepared: Prepared, conf_level: float) -> Estimate:
+def _ordered(responses: Responses | None, missing: MissingMethod) -> Callable[[str], PolychoricResult | str]:
+    """Polychorics of a scale's items, made once; or why there are none."""
+
+    @cache
+    def of(scale: str) -> PolychoricResult | str:
+        if responses is None:
+            return "ordinal coefficients need the answers: hand in the data, not moments"
+        instrument = responses.instrument
+        scales = {item: instrument.response_scale(item) for item in instrument.scale_items(scale)}
+        many = [item for item, answers in scales.items() if not 2 <= len(answers.options) <= MOST_CATEGORIES]
+        if many:
+            return f"items without two to {MOST_CATEGORIES} ordered categories ({shorten(many)}): see alpha and omega"
+        if any(_uneven(instrument.keyed_values(item)) for item in scales):
+            return "categories are not scored in equal steps: the formulas for ordered answers take one apart"
+        part, _ = bound(instrument, responses.frame, scales=[scale], unknown="missing")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RelmeasureWarning)  # rows dropped are said for the scale; the rest is kept
+            return polychoric(part, missing=missing, acov=True)
+
+    return of
+
+
+def _uneven(keyed: Mapping[int, float]) -> bool:
+    steps = np.diff(sorted(set(keyed.values())))
+    return len(steps) > 1 and not np.allclose(steps, steps[0])
+
+
+def _estimate(
+    name: Coefficient, prepared: Prepared, conf_level: float, ordered: Callable[[], PolychoricResult | str]
+) -> Estimate:
+    if name in get_args(OrdinalCoefficient):
+        found = ordered()
+        if isinstance(found, str):
+            return Estimate(name, math.nan, conf_level=conf_level, n_obs=prepared.moments.n_obs, reason=found)
+        return ordinal_from_polychoric(found, cast("OrdinalCoefficient", name), conf_level)
     if name == "alpha":
         return alpha_from_prepared(prepared, conf_level)
     if name == "spearman_brown":
@@ -289,8 +338,8 @@ def _as_scored(instrument: Instrument, scale: str, moments: MomentSums) -> Momen
 def _sem(instrument: Instrument, scale: str, prepared: Prepared, estimate: Estimate) -> float:
     """Standard error of measurement of the raw score; NaN for a score of subscales."""
     definition = instrument.scale(scale)
-    if definition.subscales:
-        return math.nan
+    if definition.subscales or estimate.name in {"latent_omega", "latent_omega_observed", "ordinal_alpha"}:
+        return math.nan  # latent responses have no score, and so no error in its units
     return sem_from(score_sd(prepared, "sum" if definition.scoring.method == "sum" else "mean"), estimate.estimate)
 
 
