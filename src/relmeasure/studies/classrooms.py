@@ -11,27 +11,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from relmeasure._version import __version__
-from relmeasure.disclosure import suppress
 from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
-from relmeasure.multilevel.variance import Components, OneWay, likelihood
+from relmeasure.multilevel.resampling import bootstrap_interval, icc_of
+from relmeasure.multilevel.variance import OneWay, profile_interval
 from relmeasure.responses.binding import KeyedResponses, bound
-from relmeasure.responses.groups import GroupSums, group_sums
+from relmeasure.responses.groups import group_sums
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
-from relmeasure.scoring import score
+from relmeasure.scoring.scores import score_with_warnings
+from relmeasure.studies.class_subgroups import SubgroupWave
+from relmeasure.studies.class_waves import LOW, REPORTABLE, SUPPRESSED, ClassWave, Columns, Gates, stacked, waves_of
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument, Level
 
-__all__ = ["ClassroomScores", "classroom_scores"]
+__all__ = ["ClassroomScores", "ComponentInterval", "classroom_scores"]
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-
-SUPPRESSED, LOW, REPORTABLE = "suppressed", "low reliability", "reportable"
+ComponentInterval = Literal["none", "profile", "bootstrap"]
+"""How intervals of intraclass correlations are made: not at all, by profile likelihood, by drawing whole classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,12 @@ class ClassroomScores(Result):
     totals : Table
         The same over all classes, and per school where ``school`` was given; hidden by the same rule.
     components : Table
-        Per wave and scale: ``icc1``, ``tau2``, ``sigma2``, ``n_classes``, ``n_students``, of the classes shown.
+        Per wave and scale: ``icc1``, its interval where asked for, ``tau2``, ``sigma2``, ``n_classes``, ``n_students``,
+        of the classes shown.
+    subgroups : Table
+        With ``by``: one row a class, subgroup, wave and scale; empty otherwise.
+    subgroup_totals : Table
+        With ``by``: each subgroup over all classes.
     status : Status
     warnings : tuple of Note
     provenance : Provenance
@@ -63,6 +69,8 @@ class ClassroomScores(Result):
     status: Status
     warnings: tuple[Note, ...] = ()
     provenance: Provenance | None = None
+    subgroups: Table = field(default_factory=Table)
+    subgroup_totals: Table = field(default_factory=Table)
 
     def _table(self) -> Table:
         return self.table
@@ -73,7 +81,7 @@ class ClassroomScores(Result):
         for scale in dict.fromkeys(self.table["scale"]):
             seen = [row for row in self.table.rows() if row["scale"] == scale]
             count = {what: sum(row["status"] == what for row in seen) for what in (REPORTABLE, LOW, SUPPRESSED)}
-            trusted = [row["reliability"] for row in seen if row["status"] != SUPPRESSED]
+            trusted = [row["reliability"] for row in seen if not math.isnan(row["reliability"])]
             rows.append(
                 {"scale": scale, "classes": len(seen)}
                 | count
@@ -94,14 +102,19 @@ def classroom_scores(
     level: Level = "class",
     wave: str | None = None,
     school: str | None = None,
+    by: str | None = None,
+    weights: str | None = None,
     roster: Mapping[str, int] | None = None,
     below: float | Mapping[str, float] | None = None,
     scales: Sequence[str] | None = None,
     min_disclose: int = 6,
     min_report: int = 15,
     min_reliability: float = 0.70,
+    interval: ComponentInterval = "none",
+    n_boot: int = 1000,
     conf_level: float = 0.95,
     unknown: Literal["raise", "missing"] = "raise",
+    rng: int | np.random.Generator = 0,
 ) -> ClassroomScores:
     r"""Mean, error, reliability and status of every class on every scale.
 
@@ -113,7 +126,8 @@ def classroom_scores(
         rel_j = \frac{\tau^2}{\tau^2 + \sigma^2 / n_j}, \quad
         eb_j = \hat\mu + rel_j (\bar y_j - \hat\mu)
 
-    where the second factor of the standard error stands only with a roster size :math:`N_j`.
+    where the second factor of the standard error stands only with a roster size :math:`N_j`. With weights
+    :math:`\bar y_j` is the weighted mean and :math:`n_j = (\sum w)^2 / \sum w^2` in these formulas.
 
     Parameters
     ----------
@@ -129,6 +143,12 @@ def classroom_scores(
         not students (row with wave ``"average"``), and is hidden if one of them is.
     school : str, optional
         Column with the school of a class; its totals are published, and protected.
+    by : str, optional
+        Column with a subgroup of students (gender, language): classes by subgroups in ``subgroups``, hidden so that
+        nothing can be computed from both margins together.
+    weights : str, optional
+        Column with sampling weights of students, above zero. Means, shares and totals are weighted; variances, ``sd``
+        and the gates are not.
     roster : mapping of class to int, optional
         Students on the roll: gives response rates and the finite-population correction.
     below : float or mapping of scale to float, optional
@@ -139,10 +159,16 @@ def classroom_scores(
         Below the first nothing is shown; below the second a mean is marked.
     min_reliability : float
         A mean whose own reliability is below it is marked.
+    interval : {"none", "profile", "bootstrap"}
+        Interval of the intraclass correlations in ``components``.
+    n_boot : int
+        Draws of whole classes for the bootstrap.
     conf_level : float
         Level of the intervals.
     unknown : {"raise", "missing"}
         As in ``score``.
+    rng : int or numpy.random.Generator
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -163,7 +189,7 @@ def classroom_scores(
     LevelError
         A scale is not valid at ``level``.
     DataError
-        A class lies in two schools, or a roster is smaller than the number of answers.
+        A class lies in two schools, a roster is smaller than the number of answers, or a weight is not above zero.
 
     References
     ----------
@@ -181,32 +207,29 @@ def classroom_scores(
     """
     wanted = tuple(scales) if scales is not None else instrument.scale_ids
     _check(instrument, wanted, level, min_disclose, min_report)
-    cuts = _cuts(below, wanted)
+    _check_options(interval, n_boot, conf_level, [school, cluster, wave, by, weights])
+    gates = Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), _cuts(below, wanted))
     keys = [name for name in (school, cluster, wave) if name is not None]
     raw = data.responses if isinstance(data, KeyedResponses) else data
     responses, raised = bound(instrument, raw, scales=list(wanted), unknown=unknown)
-    sums = group_sums(score(instrument, responses, scales=list(wanted)), wanted, keys, cuts=cuts)
+    scored, more = score_with_warnings(instrument, responses, scales=list(wanted))
+    sums = group_sums(scored, wanted, keys, cuts=gates.cuts, weights=weights)
     used = int(sums.rows.sum())
-    raised += _without_keys(responses.n_rows, used, keys)
-    waves = dict.fromkeys(sums.keys[wave]) if wave is not None else {None: None}
-    rows: list[dict[str, Any]] = []
-    totals: list[dict[str, Any]] = []
-    components: list[dict[str, Any]] = []
-    linked = _linked(instrument, wanted)
-    settings = _Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), cuts)
-    for current in waves:
-        part = sums if current is None else sums.pick(np.array([w == current for w in sums.keys[str(wave)]]))
-        one = _Wave(part, cluster, school, current, settings, linked)
-        rows += one.rows()
-        totals += one.total_rows()
-        components += one.component_rows()
-    if wave is not None and len(waves) > 1:
-        rows += _averages(rows, [name for name in ("school", "cluster") if name in rows[0]], len(waves))
-    table = Table.from_rows(rows)
+    raised += [*more, *_without_keys(responses.n_rows, used, keys)]
+    waves = waves_of(sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave)
+    blocks = [block for one in waves for block in one.class_columns()]
+    if len(waves) > 1:
+        blocks += _averages(waves)
+    table = stacked(blocks)
+    cells, cell_totals = Table(), Table()
+    if by is not None:
+        parts = group_sums(scored, wanted, [*keys, by], cuts=gates.cuts, weights=weights)
+        cells, cell_totals = _subgroups(waves, parts, by, wave)
+    intervals = [_intervals(one, interval, n_boot, rng) for one in waves]
     return ClassroomScores(
         table=table,
-        totals=Table.from_rows(totals),
-        components=Table.from_rows(components),
+        totals=stacked([block for one in waves for block in one.total_columns()]),
+        components=stacked([b for one, i in zip(waves, intervals, strict=True) for b in one.component_columns(i)]),
         min_disclose=min_disclose,
         min_report=min_report,
         min_reliability=min_reliability,
@@ -216,195 +239,95 @@ def classroom_scores(
         provenance=Provenance(
             "classroom_scores", __version__, responses.n_rows, used, "students with a score, by class", instrument.label
         ),
+        subgroups=cells,
+        subgroup_totals=cell_totals,
     )
 
 
-# --------------------------------------------------------------------------- one wave
-@dataclass(frozen=True)
-class _Gates:
-    """What decides status and intervals."""
-
-    min_disclose: int
-    min_report: int
-    min_reliability: float
-    conf_level: float
-    roster: dict[str, int]
-    cuts: dict[str, float]
-
-
-@dataclass
-class _Wave:
-    """Classes of one wave: components, decisions to hide, rows of the tables."""
-
-    sums: GroupSums
-    cluster: str
-    school: str | None
-    wave: str | None
-    gates: _Gates
-    linked: Sequence[Sequence[int]] = ()
-    hidden: dict[int, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        labels = self.sums.keys[self.cluster]
-        if len(set(labels)) != len(labels):
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise DataError(
-                f"Class '{twice}' lies in two schools: give classes unique labels, or correct '{self.school}'."
-            )
-        parents = [self.sums.keys[self.school]] if self.school is not None else []
-        for group in self.linked or [[k] for k in range(len(self.sums.names))]:
-            smallest = self.sums.n[:, list(group)].min(axis=1).astype(int).tolist()
-            decision = suppress(smallest, *parents, minimum=self.gates.min_disclose)
-            for k in group:
-                self.hidden[k] = decision
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a class and scale."""
-        out = []
-        for k, scale in enumerate(self.sums.names):
-            components = self._components(k)
-            margin = _t_quantile(self.gates.conf_level, self._freedom(k))
-            for j, label in enumerate(self.sums.keys[self.cluster]):
-                row = self._keys(j) | {"scale": scale} | self._roster(label, self.sums.rows[j])
-                shown = not self.hidden[k].cells[j]
-                out.append(row | (self._shown(j, k, components, margin) if shown else _hidden(self.gates)))
-        return out
-
-    def _keys(self, j: int) -> dict[str, Any]:
-        keys: dict[str, Any] = {} if self.wave is None else {"wave": self.wave}
-        if self.school is not None:
-            keys["school"] = self.sums.keys[self.school][j]
-        return keys | {"cluster": self.sums.keys[self.cluster][j]}
-
-    def _roster(self, label: str, answered: float) -> dict[str, Any]:
-        enrolled = self.gates.roster.get(label)
-        if enrolled is not None and enrolled < answered:
-            raise DataError(
-                f"Class '{label}' has {answered:.0f} answers but a roster of {enrolled}: correct the roster."
-            )
-        return {"roster": enrolled}
-
-    def _shown(self, j: int, k: int, components: Components | None, margin: float) -> dict[str, Any]:
-        n, mean = float(self.sums.n[j, k]), float(self.sums.mean[j, k])
-        sd = math.sqrt(float(self.sums.within[j, k]) / (n - 1)) if n > 1 else math.nan
-        enrolled = self.gates.roster.get(self.sums.keys[self.cluster][j])
-        below = float(self.sums.below[j, k]) / n if self.sums.names[k] in self.gates.cuts else math.nan
-        if components is None:
-            error = reliability = shrunken = math.nan
-        else:
-            error = math.sqrt(components.sigma2 / n) * (math.sqrt(1 - n / enrolled) if enrolled else 1.0)
-            reliability = float(components.reliability(n)) if components.tau2 > 0 else 0.0
-            shrunken = components.mu + reliability * (mean - components.mu)
-        status, reason = self._status(n, reliability)
-        return {
-            "n": int(n),
-            "response_rate": n / enrolled if enrolled else math.nan,
-            "mean": mean,
-            "se": error,
-            "lower": mean - margin * error,
-            "upper": mean + margin * error,
-            "reliability": reliability,
-            "empirical_bayes": shrunken,
-            "sd": sd,
-            "share_below": below,
-            "status": status,
-            "reason": reason,
-        }
-
-    def _status(self, n: float, reliability: float) -> tuple[str, str | None]:
-        if n < self.gates.min_report:
-            return LOW, f"{n:.0f} students: fewer than {self.gates.min_report}"
-        if math.isnan(reliability):
-            return LOW, "too few classes to know how much classes differ"
-        if reliability < self.gates.min_reliability:
-            return LOW, f"reliability {reliability:.2f}: below {self.gates.min_reliability:.2f}"
-        return REPORTABLE, None
-
-    def _used(self, k: int) -> np.ndarray[Any, Any]:
-        """Classes that are shown: what rests on a hidden one could be solved for its mean."""
-        return np.flatnonzero((self.sums.n[:, k] > 0) & ~np.array(self.hidden[k].cells, dtype=bool))
-
-    def _freedom(self, k: int) -> float:
-        used = self._used(k)
-        return float(self.sums.n[used, k].sum() - len(used))
-
-    def _components(self, k: int) -> Components | None:
-        used = self._used(k)
-        if len(used) < 2 or self._freedom(k) < 1:
-            return None
-        one_way = OneWay(self.sums.n[used, k], self.sums.mean[used, k], float(self.sums.within[used, k].sum()))
-        if not one_way.within > 0:
-            return None
-        return likelihood(one_way, restricted=True)
-
-    def component_rows(self) -> list[dict[str, Any]]:
-        """Variance components a scale, from the classes that are shown."""
-        out = []
-        for k, scale in enumerate(self.sums.names):
-            found = self._components(k)
-            row: dict[str, Any] = {} if self.wave is None else {"wave": self.wave}
-            row |= {"scale": scale, "icc1": math.nan, "tau2": math.nan, "sigma2": math.nan}
-            if found is not None:
-                row |= {"icc1": found.icc1, "tau2": found.tau2, "sigma2": found.sigma2}
-            used = self._used(k)
-            out.append(row | {"n_classes": len(used), "n_students": int(self.sums.n[used, k].sum())})
-        return out
-
-    def total_rows(self) -> list[dict[str, Any]]:
-        """Means over schools and over all, with the decisions of ``suppress``."""
-        out = []
-        for k, scale in enumerate(self.sums.names):
-            places: dict[str, Any] = {}
-            if self.school is not None:
-                for label in dict.fromkeys(self.sums.keys[self.school]):
-                    places[label] = np.array([s == label for s in self.sums.keys[self.school]])
-            groups = [(label, mask, self.hidden[k].totals[0][label]) for label, mask in places.items()]
-            groups.append(("all", np.ones(len(self.sums.rows), dtype=bool), self.hidden[k].overall))
-            for label, mask, gone in groups:
-                n = float(self.sums.n[mask, k].sum())
-                row: dict[str, Any] = {} if self.wave is None else {"wave": self.wave}
-                row |= {"total": label, "scale": scale}
-                mean = float(self.sums.total[mask, k].sum() / n) if n and not gone else math.nan
-                row |= {"n": None if gone else int(n), "mean": mean, "status": SUPPRESSED if gone else REPORTABLE}
-                out.append(row)
-        return out
+# --------------------------------------------------------------------------- parts
+def _subgroups(waves: Sequence[ClassWave], parts: Any, by: str, wave: str | None) -> tuple[Table, Table]:
+    groups = sorted(set(parts.keys[by]))
+    cells: list[Columns] = []
+    totals: list[Columns] = []
+    for one in waves:
+        mine = parts if wave is None else parts.pick(np.array(parts.keys[wave]) == one.wave)
+        part = SubgroupWave(one, mine, by, groups)
+        cells += part.cell_columns()
+        totals += part.total_columns()
+    return stacked(cells), stacked(totals)
 
 
-# --------------------------------------------------------------------------- helpers
-_EMPTY = ("response_rate", "mean", "se", "lower", "upper", "reliability", "empirical_bayes", "sd", "share_below")
-
-
-def _hidden(gates: _Gates) -> dict[str, Any]:
-    reason = f"fewer than {gates.min_disclose} students, or hidden to protect a class that has"
-    return {"n": None} | dict.fromkeys(_EMPTY, math.nan) | {"status": SUPPRESSED, "reason": reason}
-
-
-def _averages(rows: list[dict[str, Any]], keys: list[str], n_waves: int) -> list[dict[str, Any]]:
-    """Average surveys, not students; a class that is hidden or absent in one wave has no average."""
-    grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        grouped.setdefault((*(row[key] for key in keys), row["scale"]), []).append(row)
+def _intervals(
+    one: ClassWave, interval: ComponentInterval, n_boot: int, rng: int | np.random.Generator
+) -> list[tuple[float, float]]:
+    """Interval of the intraclass correlation of every scale, from the classes shown."""
     out = []
-    for surveys in grouped.values():
-        first = surveys[0]
-        mean: dict[str, Any] = {"wave": "average"} | {key: first[key] for key in keys} | {"scale": first["scale"]}
-        mean |= {"roster": first["roster"], "n": None} | dict.fromkeys(_EMPTY, math.nan)
-        if len(surveys) < n_waves or any(s["status"] == SUPPRESSED for s in surveys):
-            mean |= {"status": SUPPRESSED, "reason": "hidden or absent in one of the waves"}
+    level = one.gates.conf_level
+    for k in range(len(one.sums.names)):
+        clusters = one.clusters(k) if interval != "none" else None
+        if clusters is None:
+            out.append((math.nan, math.nan))
+        elif interval == "profile":
+            out.append(profile_interval(clusters.one_way(), restricted=True, conf_level=level))
         else:
-            error = math.sqrt(sum(s["se"] ** 2 for s in surveys)) / n_waves
-            statuses = {s["status"] for s in surveys}
-            mean |= {
-                "n": sum(s["n"] for s in surveys),
-                "mean": sum(s["mean"] for s in surveys) / n_waves,
-                "se": error,
-                "status": LOW if LOW in statuses else REPORTABLE,
-                "reason": "standard error for different students in each wave",
-            }
-        out.append(mean)
+            (found,) = bootstrap_interval(clusters, _icc1, n_boot=n_boot, conf_level=level, rng=rng)
+            out.append(found)
     return out
 
 
+def _icc1(stats: OneWay) -> tuple[float, ...]:
+    return (icc_of(stats, "reml")[0],)
+
+
+def _averages(waves: Sequence[ClassWave]) -> list[Columns]:
+    """Average surveys, not students; a class that is hidden or absent in one wave has no average."""
+    out = []
+    homes: dict[str, Any] = {}
+    for one in waves:
+        homes |= dict(zip(one.labels, one.parents[0] if one.parents else one.labels, strict=True))
+    labels = sorted(homes, key=lambda label: (homes[label], label))
+    places = [{label: j for j, label in enumerate(one.labels)} for one in waves]
+    for k, scale in enumerate(waves[0].sums.names):
+        numbers: dict[str, list[Any]] = {name: [] for name in ("n", "mean", "se", "status", "reason")}
+        for label in labels:
+            seen = [(one.scales[k], place.get(label)) for one, place in zip(waves, places, strict=True)]
+            for name, value in _average(seen).items():
+                numbers[name].append(value)
+        columns: Columns = {"wave": ["average"] * len(labels)}
+        if waves[0].school is not None:
+            columns["school"] = [homes[label] for label in labels]
+        empty = [math.nan] * len(labels)
+        columns |= {"cluster": labels, "scale": [scale] * len(labels)}
+        columns |= {"roster": [waves[0].gates.roster.get(label) for label in labels], "n": numbers["n"]}
+        columns |= {
+            "response_rate": empty,
+            "mean": numbers["mean"],
+            "se": numbers["se"],
+            "lower": empty,
+            "upper": empty,
+        }
+        columns |= {"reliability": empty, "empirical_bayes": empty, "sd": empty, "share_below": empty}
+        out.append(columns | {"status": numbers["status"], "reason": numbers["reason"]})
+    return out
+
+
+def _average(seen: Sequence[tuple[Any, int | None]]) -> dict[str, Any]:
+    """One class on one scale over its waves."""
+    if any(place is None or not found.shown[place] for found, place in seen):
+        hidden = {"status": SUPPRESSED, "reason": "hidden or absent in one of the waves"}
+        return {"n": None, "mean": math.nan, "se": math.nan} | hidden
+    errors = [found.se[place] for found, place in seen]
+    low = any(found.status[place] == LOW for found, place in seen)
+    return {
+        "n": int(sum(found.n[place] for found, place in seen)),
+        "mean": float(sum(found.mean[place] for found, place in seen)) / len(seen),
+        "se": math.sqrt(sum(error**2 for error in errors)) / len(seen),
+        "status": LOW if low else REPORTABLE,
+        "reason": "standard error for different students in each wave",
+    }
+
+
+# --------------------------------------------------------------------------- checks
 def _status(table: Table) -> Status:
     statuses = set(table["status"])
     if statuses == {SUPPRESSED}:
@@ -412,6 +335,21 @@ def _status(table: Table) -> Status:
     if REPORTABLE not in statuses:
         return Status("caution", reasons=("No class mean is reliable enough to be read by itself.",))
     return Status("ok")
+
+
+def _check_options(interval: str, n_boot: int, conf_level: float, columns: Sequence[str | None]) -> None:
+    if interval not in get_args(ComponentInterval):
+        raise OptionError.from_value("interval", interval, get_args(ComponentInterval))
+    if n_boot < 1:
+        raise OptionError(f"n_boot={n_boot}: at least one draw is needed.")
+    if not 0 < conf_level < 1:
+        raise OptionError(f"conf_level={conf_level}: a number between 0 and 1 is needed.")
+    named = [name for name in columns if name is not None]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(
+            f"Column '{twice}' is named for two things: school, cluster, wave, by and weights are different."
+        )
 
 
 def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[RelmeasureWarning]:
@@ -441,22 +379,6 @@ def _check(instrument: Instrument, scales: Sequence[str], level: str, min_disclo
             )
 
 
-def _linked(instrument: Instrument, scales: Sequence[str]) -> list[list[int]]:
-    """Places of scales that share items through composites: one decision to hide for each such group."""
-    groups: list[tuple[set[str], list[int]]] = []
-    for k, name in enumerate(scales):
-        items, places = set(instrument.scale_items(name)), [k]
-        apart = []
-        for other, members in groups:
-            if other & items:
-                items |= other
-                places = members + places
-            else:
-                apart.append((other, members))
-        groups = [*apart, (items, places)]
-    return [places for _, places in groups]
-
-
 def _cuts(below: float | Mapping[str, float] | None, scales: Sequence[str]) -> dict[str, float]:
     if below is None:
         return {}
@@ -466,9 +388,3 @@ def _cuts(below: float | Mapping[str, float] | None, scales: Sequence[str]) -> d
         if name not in scales:
             raise OptionError.from_value("below", name, scales)
     return {name: float(value) for name, value in below.items()}
-
-
-def _t_quantile(conf_level: float, freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 1 - (1 - conf_level) / 2)) if freedom >= 1 else math.nan
