@@ -164,6 +164,54 @@ def test_nonsense_is_one_clear_line_and_exit_code_2(
     assert not list(tmp_path.glob(".x-*"))
 
 
+HEADER = [f"care_{k}" for k in range(1, 7)]
+ROW = list("123412")
+
+
+def table(path: Path, *rows: list[str], end: str = "") -> Path:
+    path.write_text("".join(",".join(row) + end * (k > 0) + "\n" for k, row in enumerate(rows)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_text_files_that_would_shift_or_hide_answers_are_refused(run: Any, tmp_path: Path, engine: str) -> None:
+    """Two columns of one name, a cell too many in all rows or in one, bytes of another encoding, nothing at all."""
+    path, rows = tmp_path / "answers.csv", [ROW] * 9
+    latin = (",".join(["id", *HEADER]) + "\n" + ",".join(["Zo\xeb", *ROW]) + "\n").encode("latin-1")
+    (tmp_path / "latin.csv").write_bytes(latin)
+    for name, message in (
+        (table(path, [*HEADER, "care_2"], *([*ROW, "4"] for _ in rows)), "care_2"),
+        (table(tmp_path / "end.csv", HEADER, *rows, end=","), "7 cells, the header 6"),
+        (table(tmp_path / "names.csv", HEADER, *(["1", *ROW] for _ in rows)), "7 cells, the header 6"),
+        (table(tmp_path / "one.csv", HEADER, *rows, ["2", *ROW], *rows), "cannot be read as csv"),
+        (table(tmp_path / "none.csv"), "cannot be read as csv"),
+        (tmp_path / "latin.csv", "cannot be read as csv"),
+    ):
+        done = run("reliability", "relationship-student", name, "--scale", "care", "--engine", engine)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("error: ")
+        assert message in done.err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_files_that_are_not_what_their_suffix_says(run: Any, tmp_path: Path, engine: str, suffix: str) -> None:
+    done = run("check", "relationship-student", table(tmp_path / f"x{suffix}", HEADER, ROW), "--engine", engine)
+    assert done.code == 2
+    assert f"cannot be read as {suffix[1:]}" in done.err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_place_that_takes_no_file(run: Any, answers: Path, tmp_path: Path, engine: str) -> None:
+    """One line and exit code 2, never 1, which means that scores should not be used; nothing is left behind."""
+    taken = tmp_path / "folder.csv"
+    taken.mkdir()
+    done = run("score", "relationship-student", answers, "--engine", engine, "--out", taken)
+    assert done.code == 2
+    assert "folder.csv cannot be written" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
+
+
 def test_demo_is_the_main_job(run: Any, tmp_path: Path) -> None:
     """A seeded school, four tables, and lines that say what they mean; the same seed, the same tables."""
     first = run("demo", "--out", tmp_path / "one")

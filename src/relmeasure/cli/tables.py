@@ -78,12 +78,19 @@ def write_text(text: str, path: Path) -> None:
 
 # --------------------------------------------------------------------------- readers
 def _check_header(path: Path, delimiter: str) -> None:
-    """Raise if a name stands twice: every library would rename the second column in its own way, and use the first."""
+    """Raise if a name stands twice, or names and cells do not fit: libraries rename, or shift the cells, unasked."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = (row for row in csv.reader(file, delimiter=delimiter) if row)
         try:
-            names = next(csv.reader(file, delimiter=delimiter), [])
+            names, first = next(rows, []), next(rows, [])
         except csv.Error:
             return
+    if len(first) > len(names):
+        raise UnsupportedDataError(
+            f"{path}: the first row has {len(first)} cells, the header {len(names)} names. Name every column "
+            "(row names too), and end no row with a delimiter.",
+            path=str(path),
+        )
     twice = [name for name, n in Counter(names).items() if n > 1 and name]
     if twice:
         raise DuplicateColumnError(
