@@ -101,7 +101,8 @@ def _transposed(X: Array) -> Array:
 
 
 def _diagonal(X: Array) -> Array:
-    return np.einsum("...jj->...j", X)
+    diagonal: Array = np.einsum("...jj->...j", X)
+    return diagonal
 
 
 # --------------------------------------------------------------------------- the two manifolds
@@ -136,7 +137,7 @@ class Oblique:
         phi = _transposed(B) @ (state.phi @ B)
         norm = np.sqrt(_diagonal(phi))
         phi = phi / (norm[:, :, None] * norm[:, None, :])
-        back = _transposed(np.linalg.inv(B)) * norm[:, None, :]
+        back = np.asarray(np.linalg.inv(B)).swapaxes(-1, -2) * norm[:, None, :]
         return state.L @ back, phi, state.M @ back
 
     def hessian(self, state: _State, criterion: Criterion) -> Array:
@@ -264,15 +265,29 @@ class _Search:
 
 def _descent(hessian: Array, gradient: Array) -> tuple[Array, Mask]:
     """Return ``-|H|^-1 g``, Newton's step where the Hessian is positive definite, and where it is."""
-    try:
-        np.linalg.cholesky(hessian)
-        return -np.linalg.solve(hessian, gradient[..., None])[..., 0], np.ones(len(hessian), dtype=bool)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(hessian)
+    definite = _definite(hessian)
+    step = np.empty_like(gradient)
+    if definite.any():
+        step[definite] = -np.linalg.solve(hessian[definite], gradient[definite][..., None])[..., 0]
+    if not definite.all():
+        values, vectors = np.linalg.eigh(hessian[~definite])
         size = np.abs(values)
         size = np.maximum(size, 1e-6 * np.maximum(size.max(axis=1, keepdims=True), 1e-300))
-        along = (_transposed(vectors) @ gradient[..., None])[..., 0] / size
-        return -(vectors @ along[..., None])[..., 0], values[:, 0] > 0.0
+        along = (_transposed(vectors) @ gradient[~definite][..., None])[..., 0] / size
+        step[~definite] = -(vectors @ along[..., None])[..., 0]
+    return step, definite
+
+
+def _definite(hessian: Array) -> Mask:
+    """Return which of a stack of symmetric matrices are positive definite."""
+    try:
+        np.linalg.cholesky(hessian)
+    except np.linalg.LinAlgError:
+        if len(hessian) == 1:
+            return np.zeros(1, dtype=bool)
+        half = len(hessian) // 2
+        return np.concatenate([_definite(hessian[:half]), _definite(hessian[half:])])
+    return np.ones(len(hessian), dtype=bool)
 
 
 def gradient_projection(
@@ -370,7 +385,8 @@ def _next_length(taken: Array, squared: Array, after: Array) -> Array:
     """Return the step length that the change of slope along the last step suggests (Barzilai & Borwein, 1988)."""
     fallen = squared - after
     bend = np.where(fallen > 0.0, squared / np.where(fallen > 0.0, fallen, 1.0), 2.0)
-    return taken * np.clip(bend, 0.1, 10.0)
+    length: Array = taken * np.clip(bend, 0.1, 10.0)
+    return length
 
 
 def _saddles(search: _Search, state: _State, ended: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[Mask, Array]:

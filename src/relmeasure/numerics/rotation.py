@@ -352,7 +352,7 @@ def _finished(
         target = np.nan_to_num(np.array(options["target"], dtype=float))
         keep_sign = (target != 0.0).any(axis=0)
     L = A @ M
-    phi = np.linalg.inv(M.T @ M) if spec.oblique else np.eye(len(M))
+    phi: Array = np.asarray(np.linalg.inv(M.T @ M)) if spec.oblique else np.eye(len(M))
     order, signs = canonical_order(L, phi, first=spec.general, keep_order=spec.by_target, keep_sign=keep_sign)
     M = M[:, order] * signs
     phi = phi[np.ix_(order, order)] * np.outer(signs, signs)
