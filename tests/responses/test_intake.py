@@ -237,6 +237,21 @@ def test_moments_of_some_scales_with_weights(constructor: Constructor) -> None:
         scale_moments(INSTRUMENT, constructor(KEYED), missing="none")  # type: ignore[arg-type]
 
 
+def test_weights_beside_responses_may_bear_any_name_but_must_be_numbers(constructor: Constructor) -> None:
+    made = build({"r": AGREE}, ("weights", "b"))
+    x, w = [[1, 3, 2], [4, 3, 1]], [1.0, 2.5, 0.5]
+    responses = bind(made, constructor({"weights": x[0], "b": x[1], "w": w, "who": ["x", "y", "z"]}))
+    assert same(as_moments(responses, weights="w"), moment_sums(np.array(x).T, ("weights", "b"), weights=np.array(w)))
+    for call in (
+        lambda name: as_moments(responses, weights=name),
+        lambda name: scale_moments(made, responses, weights=name),
+    ):
+        with pytest.raises(ColumnNotFoundError, match="v"):
+            call("v")
+        with pytest.raises(NonNumericError, match="weights='who'"):
+            call("who")
+
+
 def test_raw_and_keyed_responses_give_the_same_moments(constructor: Constructor) -> None:
     responses = bind(INSTRUMENT, constructor(KEYED))
     expected = moment_sums(TURNED, ("q1", "q2", "q3"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from relmeasure.exceptions import NonNumericError, OptionError, UnsupportedDataError
 from relmeasure.instruments.definition import Instrument
-from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
+from relmeasure.responses.binding import WORKING, KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.codes import count_rows
 from relmeasure.responses.frames import Frame, open_frame
 from relmeasure.responses.items import ItemPlan
@@ -71,7 +71,7 @@ def as_moments(
         data = data.keyed()
     if isinstance(data, KeyedResponses):
         raw = data.responses
-        frame, source = raw.work.select(*keyed_expressions(raw.plans.values()), *_extra(weights)), raw.source
+        frame, source = raw.work.select(*keyed_expressions(raw.plans.values()), *_extra(raw, weights)), raw.source
         items: Sequence[Any] = data.items
     else:
         source = open_frame(data)
@@ -93,8 +93,16 @@ def _folded(frame: Frame, names: Sequence[str], missing: MissingMethod, weights:
     return reduce(add, parts)
 
 
-def _extra(weights: Any) -> list[nw.Expr]:
-    return [nw.col(weights).cast(nw.Float64).alias("weights")] if isinstance(weights, str) else []
+def _extra(responses: Responses, weights: Any) -> list[nw.Expr]:
+    """The column of weights beside the items, under a name that no item bears."""
+    if not isinstance(weights, str):
+        return []
+    source = responses.source
+    source.require([weights], what="named")
+    if source.kinds[weights] not in ("integer", "float", "decimal"):
+        dtype = str(source.dtypes[weights])
+        raise NonNumericError(f"weights='{weights}' holds {dtype}: weights are numbers.", column=weights, dtype=dtype)
+    return [nw.col(weights).cast(nw.Float64).alias(f"{WORKING}weights")]
 
 
 def _plain_array(values: FloatMatrix) -> FloatMatrix:
@@ -197,7 +205,9 @@ def scale_moments(
     wanted = responses.scales if scale_ids is None else tuple(dict.fromkeys(scale_ids))
     members = {scale: instrument.scale_items(scale) for scale in wanted}
     used = [item for item in responses.items if any(item in items for items in members.values())]
-    frame = responses.work.select(*keyed_expressions(responses.plans[item] for item in used), *_extra(weights))
+    frame = responses.work.select(
+        *keyed_expressions(responses.plans[item] for item in used), *_extra(responses, weights)
+    )
     place = {item: k for k, item in enumerate(used)}
     where = {scale: _columns_at([place[item] for item in items]) for scale, items in members.items()}
     if responses.source.lazy and weights is not None and not isinstance(weights, str):
