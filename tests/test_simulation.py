@@ -161,3 +161,130 @@ def test_wrong_arguments_are_named(instrument: Instrument, wrong: dict[str, Any]
     """Every impossible design is refused with the number seen."""
     with pytest.raises(OptionError):
         simulate(instrument, **wrong)
+
+
+# --------------------------------------------------------------------------- levels, waves, groups, gaps
+def _latent_like(data: Any, items: list[str]) -> Any:
+    """Answers on the fine 0-100 dial, back to the normal metric."""
+    from scipy.special import ndtri
+
+    values = data[items].to_numpy(dtype=float)
+    latent: Any = ndtri(np.clip(values, 0.5, 99.5) / 100)
+    return latent
+
+
+def test_between_loading_gives_items_class_parts_of_their_own(instrument: Instrument) -> None:
+    """Correlation of class parts of two items is the product of their between loadings, at the same total loading."""
+    for between, expected in ((1.0, 1.0), (0.8, 0.64)):
+        data = simulate(
+            instrument, n_clusters=1500, cluster_size=40, icc=0.4, loading=0.6, between_loading=between, rng=4
+        )
+        latent = _latent_like(data, ["d1", "d2"])
+        code = np.unique(data["class_id"], return_inverse=True)[1]
+        means = np.column_stack([np.bincount(code, weights=x) / 40 for x in latent.T])
+        within = (latent - means[code]).T @ (latent - means[code]) / (39 * 1500)
+
+        cov: Any = np.asarray(np.cov(means.T)) - within / 40
+        assert cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]) == pytest.approx(expected, abs=0.05)
+        assert cov[0, 1] == pytest.approx(0.36 * 0.4, abs=0.015)
+        assert np.var(latent[:, 0]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_waves_keep_what_stability_says(instrument: Instrument) -> None:
+    """Class means correlate as the class parts do, students as theirs; shifts add up; other students share classes only."""
+    options: dict[str, Any] = {"n_clusters": 300, "cluster_size": 30, "icc": 0.4, "loading": 0.9}
+    data = simulate(instrument, **options, waves=["fall", "spring"], stability=(0.8, 0.5), change={"d": -0.5}, rng=6)
+    assert list(data.columns[:3]) == ["class_id", "student_id", "wave"]
+    assert len(data) == 2 * 300 * 30
+    fall, spring = (data[data["wave"] == w].reset_index(drop=True) for w in ("fall", "spring"))
+    assert (fall["student_id"] == spring["student_id"]).all()
+    one, two = (_latent_like(d, ["d1", "d2", "d3"]).mean(axis=1) for d in (fall, spring))
+    assert two.mean() - one.mean() == pytest.approx(-0.5 * 0.9, abs=0.06)
+    code = np.repeat(np.arange(300), 30)
+    means = [np.bincount(code, weights=x) / 30 for x in (one, two)]
+    assert np.corrcoef(means[0], means[1])[0, 1] == pytest.approx(0.8, abs=0.06)
+    inside = [x - m[code] for x, m in zip((one, two), means, strict=True)]
+    reliability = 0.81 * 0.6 / (0.81 * 0.6 + 0.19 / 3)
+    assert np.corrcoef(inside[0], inside[1])[0, 1] == pytest.approx(0.5 * reliability, abs=0.03)
+    others = simulate(instrument, **options, waves=2, same_students=False, rng=6)
+    assert others["student_id"].nunique() == len(others)
+    assert set(others["wave"]) == {"1", "2"}
+    later = _latent_like(others, ["d1", "d2", "d3"]).mean(axis=1).reshape(2, -1)
+    apart = [x - (np.bincount(code, weights=x) / 30)[code] for x in later]
+    assert np.corrcoef(apart[0], apart[1])[0, 1] == pytest.approx(0.0, abs=0.03)
+
+
+def test_groups_differ_by_impact_and_items_by_bias(instrument: Instrument) -> None:
+    """A true difference shows in every item, bias in one item only."""
+    data = simulate(
+        instrument,
+        n_clusters=400,
+        icc=0.1,
+        loading=0.8,
+        groups={"girls": 0.5, "boys": 0.5},
+        impact={"girls": 0.4},
+        bias={"boys": {"d2": 0.6}},
+        rng=8,
+    )
+    latent = _latent_like(data, ["d1", "d2", "d3"])
+    girls = (data["group"] == "girls").to_numpy()
+    assert girls.mean() == pytest.approx(0.5, abs=0.02)
+    gap = latent[girls].mean(axis=0) - latent[~girls].mean(axis=0)
+    assert gap == pytest.approx([0.32, 0.32 - 0.6, 0.32], abs=0.05)
+
+
+@pytest.mark.parametrize("mechanism", ["mcar", "mar", "mnar"])
+def test_gaps_depend_on_what_they_should(instrument: Instrument, mechanism: Any) -> None:
+    """The share is the one asked for; who leaves gaps is as the mechanism says."""
+    whole = simulate(instrument, n_clusters=400, loading=0.9, rng=3)
+    data = simulate(instrument, n_clusters=400, loading=0.9, missing=0.2, missing_mechanism=mechanism, rng=3)
+    gaps = data[[f"d{k}" for k in range(1, 4)]].isna().to_numpy()
+    assert gaps.mean() == pytest.approx(0.2, abs=0.01)
+    first = _keyed(instrument, whole, "a")[:, 0]
+    own = _latent_like(whole, ["d1", "d2", "d3"]).mean(axis=1)
+    by_first = np.corrcoef(first, gaps.mean(axis=1))[0, 1]
+    by_own = np.corrcoef(own, gaps.mean(axis=1))[0, 1]
+    if mechanism == "mcar":
+        assert (abs(by_first), abs(by_own)) == pytest.approx((0, 0), abs=0.04)
+    elif mechanism == "mar":
+        assert by_first < -0.3
+        assert not data["a1"].isna().any()
+        assert abs(by_first) > abs(by_own)
+    else:
+        assert by_own < -0.3
+
+
+def test_new_arguments_at_their_defaults_change_nothing(instrument: Instrument) -> None:
+    """What is not asked for does not move what is drawn."""
+    plain = simulate(instrument, n_clusters=5, rng=9)
+    spelled = simulate(instrument, n_clusters=5, between_loading={"a1": 1.0}, waves=1, change=0.0, groups=None, rng=9)
+    assert plain.equals(spelled)
+    grouped = simulate(instrument, n_clusters=5, groups={"x": 0.5, "y": 0.5}, rng=9)
+    assert plain.equals(grouped.drop(columns="group"))
+    two = simulate(instrument, n_clusters=5, waves=2, rng=9)
+    assert plain.equals(two[two["wave"] == "1"].drop(columns="wave").reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"between_loading": 0.0},
+        {"between_loading": {"a9": 0.5}},
+        {"between_loading": 0.3, "icc": 0.6, "loading": 0.9},
+        {"waves": 0},
+        {"waves": ["a", "a"]},
+        {"waves": "fall"},
+        {"stability": 1.5},
+        {"stability": (0.5, 0.5, 0.5)},
+        {"change": {"z": 1.0}},
+        {"groups": {"x": 0.5, "y": 0.4}},
+        {"impact": {"x": 1.0}},
+        {"groups": {"x": 1.0}, "bias": {"x": {"a9": 1.0}}},
+        {"missing_mechanism": "random"},
+        {"missing": 0.6, "missing_mechanism": "mar"},
+    ],
+)
+def test_further_wrong_arguments_are_named(instrument: Instrument, wrong: dict[str, Any]) -> None:
+    """Impossible structures, labels, groups and mechanisms."""
+    with pytest.raises(OptionError):
+        simulate(instrument, **wrong)
