@@ -189,3 +189,15 @@ def test_full_simulation(within: float, lag: float) -> None:
     assert abs(estimate - lag) <= max(0.03 * lag, 2 * 0.10 / np.sqrt(4000))
     if lag == 0.0:
         assert 0.035 <= rejected <= 0.07
+
+
+def test_within_covariance_is_unbiased_where_few_answer_both() -> None:
+    """Half of a class rates one thing, half the other, two students both: the means are not those of the two."""
+    rng = np.random.default_rng(11)
+    code = np.repeat(np.arange(4000), 10)
+    values = rng.multivariate_normal([0, 0], [[1.0, 0.6], [0.6, 1.0]], len(code))
+    place = np.tile(np.arange(10), 4000)
+    values[place < 4, 0], values[place > 5, 1] = np.nan, np.nan
+    found = class_means(values, code, tuple(str(k) for k in range(4000)), ("r", "p"))
+    assert found.within[0, 1] == pytest.approx(0.6, abs=0.04)
+    np.testing.assert_allclose(found.freedom, [[20000.0, 5777.7777777], [5777.7777777, 20000.0]], rtol=1e-8)

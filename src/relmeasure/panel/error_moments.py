@@ -20,6 +20,9 @@ __all__ = ["ClassMeans", "class_means"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+_NONE = 1e-9
+"""Degrees of freedom at or below it are the rounding error of none."""
+
 
 @dataclass(frozen=True)
 class ClassMeans:
@@ -40,7 +43,8 @@ class ClassMeans:
     within : array (P, P)
         Pooled covariance within classes; zero between variables that no student has both of.
     freedom : array (P, P)
-        Degrees of freedom behind each cell of ``within``.
+        Degrees of freedom behind each cell of ``within``: ``n_jab (1 - 1/n_ja - 1/n_jb + n_jab / (n_ja n_jb))``
+        over the classes, which is ``n_ja - 1`` on the diagonal.
     """
 
     names: tuple[str, ...]
@@ -107,10 +111,12 @@ def class_means(values: Array, code: Any, labels: tuple[str, ...], names: tuple[
         for b in range(a, p):
             together = (observed[:, a] & observed[:, b]).astype(float)
             both[:, a, b] = both[:, b, a] = np.bincount(code, weights=together, minlength=groups)
-    freedom = np.maximum(both - 1, 0.0).sum(axis=0)
-    within = np.divide(residual.T @ residual, freedom, out=np.zeros((p, p)), where=freedom > 0)
     pair = n[:, :, None] * n[:, None, :]
     overlap = np.divide(both, pair, out=np.zeros_like(both), where=pair > 0)
+    # Residuals are about the mean of all who answered a, not of those who answered both: E sum = W times this.
+    share = np.divide(1.0, n, out=np.zeros_like(n), where=n > 0)
+    freedom = (both * (1.0 - share[:, :, None] - share[:, None, :] + overlap)).sum(axis=0)
+    within = np.divide(residual.T @ residual, freedom, out=np.zeros((p, p)), where=freedom > _NONE)
     return ClassMeans(names, labels, mean, n, overlap, within, freedom)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import ConvergenceError, NotPositiveDefiniteError, TooFewObservationsError
+from relmeasure.exceptions import ConvergenceError, NotPositiveDefiniteError, TooFewObservationsError, shorten
 from relmeasure.panel.error_moments import ClassMeans
 
 __all__ = ["LatentMoments", "latent_moments"]
@@ -103,7 +103,7 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
     Raises
     ------
     TooFewObservationsError
-        Fewer classes than variables plus two.
+        Fewer classes than variables plus two; corrected, but no class has two students with a score.
     ConvergenceError, NotPositiveDefiniteError
         Fisher scoring did not settle; observed scores are linearly dependent.
     """
@@ -113,6 +113,12 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
         raise TooFewObservationsError(
             f"{int(seen.sum())} classes for {len(means.names)} scores: more classes than that are needed.",
             n_classes=int(seen.sum()),
+        )
+    alone = [name for name, freedom in zip(means.names, means.freedom.diagonal(), strict=True) if freedom < 0.5]
+    if corrected and alone:
+        raise TooFewObservationsError(
+            f"No class has two students with {shorten(alone)}: the error of its means cannot be known, or taken out.",
+            scores=alone,
         )
     problem = _Problem(
         y=np.where(observed, means.mean, 0.0)[seen],
