@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import relmeasure as rm
-from relmeasure.exceptions import ColumnNotFoundError, DataError, FewClustersWarning, OptionError
+from relmeasure.exceptions import ColumnNotFoundError, DataError, FewClustersWarning, NonNumericError, OptionError
 from relmeasure.studies.cycle import ReciprocityResult, reciprocity
 from tests.panel.test_latent_moments import draw
 from tests.support import Constructor
@@ -197,6 +197,39 @@ def test_nonsense_is_named(long: Any) -> None:
         few = reciprocity(long[long["teacher_id"] < 4], **CALL, n_splits=0)
     assert few.status.level == "failed"
     assert few.to_frame()["reason"].str.contains("more classes").all()
+
+
+def test_one_student_a_class_is_not_called_corrected(long: Any) -> None:
+    """Nothing is known of the error of such means: no corrected row, rather than one equal to the uncorrected."""
+    alone = long.drop_duplicates(["teacher_id", "wave"])
+    result = reciprocity(alone, **CALL, n_splits=0)
+    for row in result.table.rows():
+        assert (row["reason"] is not None) == row["corrected"]
+        if row["corrected"]:
+            assert "No class has two students with care@1, thinking@1" in row["reason"]
+            assert np.isnan([row["estimate"], row["se"], row["lower"]]).all()
+    assert np.isnan(result.class_reliability["reliability"]).all()
+
+
+def test_waves_follow_the_order_that_is_declared(long: Any) -> None:
+    import pandas as pd
+
+    names = pd.Categorical(np.where(long["wave"] == 1, "spring", "fall"), ["winter", "spring", "fall"], ordered=True)
+    wanted = reciprocity(long, **CALL, n_splits=0)
+    ordered = reciprocity(long.assign(wave=names), **CALL, n_splits=0)
+    assert {(row["from_wave"], row["to_wave"]) for row in ordered.table.rows()} == {("spring", "fall")}
+    assert ordered.table["estimate"] == wanted.table["estimate"]
+    text = reciprocity(long.assign(wave=names.astype(str)), **CALL, n_splits=0)
+    assert {(row["from_wave"], row["to_wave"]) for row in text.table.rows()} == {("fall", "spring")}
+
+
+def test_scores_that_are_infinite_or_absent_and_levels_outside_their_range(long: Any) -> None:
+    with pytest.raises(NonNumericError, match="Infinite values in care"):
+        reciprocity(long.assign(care=long["care"].where(long.index != 3, np.inf)), **CALL)
+    with pytest.raises(DataError, match="No row has a value of care"):
+        reciprocity(long.assign(care=np.nan), **CALL)
+    with pytest.raises(OptionError, match="conf_level"):
+        reciprocity(long, **CALL, conf_level=95)
 
 
 @pytest.mark.shared

@@ -9,7 +9,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from relmeasure.exceptions import DataError, shorten
+from relmeasure.exceptions import DataError, NonNumericError, shorten
 from relmeasure.responses.clusters import numbers
 from relmeasure.responses.frames import open_frame
 from relmeasure.samplestats.clusters import coded_labels, has_label
@@ -79,8 +79,13 @@ def as_waves(
     values, column = values[usable], {name: labels[usable] for name, labels in column.items()}
     if not len(values):
         raise DataError("No row has a class and a wave.")
+    _check_scores(values, scores)
     labels, code = coded_labels(column[cluster])
-    waves, when = _waves(column[wave]) if wave is not None else (("",), np.zeros(len(values), dtype=np.int64))
+    waves: tuple[str, ...] = ("",)
+    when = np.zeros(len(values), dtype=np.int64)
+    if wave is not None:
+        dtype = source.dtypes[wave]
+        waves, when = _waves(column[wave], list(dtype.categories) if dtype == nw.Enum else None)
     wide, home = _wide(values, code, when, len(waves), column[student] if student is not None else None)
     return WaveRows(
         values=wide,
@@ -95,8 +100,22 @@ def as_waves(
     )
 
 
-def _waves(labels: Array) -> tuple[tuple[str, ...], Array]:
-    """Waves in order: numbers by size, text by the alphabet (as ISO dates and '2024 fall' sort)."""
+def _check_scores(values: Array, scores: Sequence[str]) -> None:
+    infinite = [name for name, column in zip(scores, values.T, strict=True) if np.isinf(column).any()]
+    if infinite:
+        raise NonNumericError(f"Infinite values in {shorten(infinite)}: set them to missing, or correct them, first.")
+    empty = [name for name, column in zip(scores, values.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise DataError(f"No row has a value of {shorten(empty)}: nothing can be said about it.", scores=empty)
+
+
+def _waves(labels: Array, declared: Sequence[str] | None) -> tuple[tuple[str, ...], Array]:
+    """Waves in order: as declared; else numbers by size, text by the alphabet (as ISO dates and '2024 fall' sort)."""
+    if declared is not None:
+        seen = labels.astype(str).tolist()
+        present = [name for name in map(str, declared) if name in set(seen)]
+        place = {name: k for k, name in enumerate(present)}
+        return tuple(present), np.array([place[name] for name in seen], dtype=np.int64)
     distinct, code = np.unique(labels if labels.dtype != object else labels.astype(str), return_inverse=True)
     if not np.issubdtype(distinct.dtype, np.number) and all(_numeric(text) for text in distinct):
         order = np.argsort([float(text) for text in distinct], kind="stable")

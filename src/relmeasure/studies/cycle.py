@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relmeasure._version import __version__
+from relmeasure.classical.preparation import check_conf_level
 from relmeasure.exceptions import OptionError
 from relmeasure.panel.reciprocal import ALL, ReciprocalStudy
 from relmeasure.responses.waves import as_waves
@@ -137,8 +138,9 @@ def reciprocity(
     cluster : str
         Column with the teacher or class.
     wave : str, optional
-        Column with the wave, sorted as numbers or text. Each pair of successive waves is analysed. Without it, or with
-        one wave, only association within and between classes is reported.
+        Column with the wave, in the order of its categories where these are ordered (pandas ordered categories, Enum of
+        Polars and DuckDB), else sorted as numbers or text ("fall" before "spring"). Each pair of successive waves is
+        analysed. Without it, or with one wave, only association within and between classes is reported.
     relationship : str
         Score column of the relationship.
     practices : sequence of str
@@ -195,6 +197,7 @@ def reciprocity(
     >>> result.to_frame()[["effect", "corrected"]].values.tolist()[:2]
     [['care -> thinking', False], ['thinking -> care', False]]
     """
+    check_conf_level(conf_level)
     scores = _scores(relationship, practices)
     rows = as_waves(data, scores=scores, cluster=cluster, wave=wave, student=student, by=by, school=school)
     study = ReciprocalStudy(rows, relationship, tuple(practices), conf_level)
