@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from relmeasure.scoring import score
     from relmeasure.simulation import simulate
     from relmeasure.structural import cfa, sem
+    from relmeasure.structure_checks import dimensionality
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.screening import check
@@ -70,6 +71,7 @@ __all__ = [
     "check",
     "classroom_scores",
     "correlations",
+    "dimensionality",
     "efa",
     "generalizability",
     "guttman",
@@ -131,6 +133,7 @@ _HOMES = {
     "relmeasure.scoring": ("score",),
     "relmeasure.simulation": ("simulate",),
     "relmeasure.structural": ("cfa", "sem"),
+    "relmeasure.structure_checks": ("dimensionality",),
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.screening": ("check",),
