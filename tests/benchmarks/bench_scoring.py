@@ -232,11 +232,30 @@ def _lazy_child(engine: str, source: str, target: str) -> None:
         connection.execute("set threads = 1; set preserve_insertion_order = false")
         score(inst, connection.read_parquet(source)).write_parquet(target)
     peak = _peak()
+    wall, cpu = time.perf_counter() - clock, time.process_time() - cpu
     size = Path(target).stat().st_size / 2**20
     print(
-        f"  {engine:8s} wall {time.perf_counter() - clock:6.1f} s   cpu {time.process_time() - cpu:6.1f} s   "
-        f"peak RSS {peak:6.0f} MB   written {size:5.0f} MB"
+        f"  {engine} score    wall {wall:6.1f} s   cpu {cpu:6.1f} s   peak RSS {peak:6.0f} MB   written {size:5.0f} MB"
     )
+
+
+def _moments_child(engine: str, source: str) -> None:
+    """The same for listwise moments of all items."""
+    from relmeasure.responses.intake import as_moments
+
+    clock, cpu = time.perf_counter(), time.process_time()
+    if engine == "polars":
+        import polars as pl
+
+        found = as_moments(pl.scan_parquet(source))
+    else:
+        import duckdb
+
+        connection = duckdb.connect()
+        connection.execute("set threads = 1; set preserve_insertion_order = false")
+        found = as_moments(connection.read_parquet(source))
+    wall, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    print(f"  {engine} moments  wall {wall:6.1f} s   cpu {cpu:6.1f} s   peak RSS {_peak():6.0f} MB   n {found.n_obs:,}")
 
 
 def lazy(n: int = 10_000_000) -> None:
@@ -248,12 +267,16 @@ def lazy(n: int = 10_000_000) -> None:
         print(f"  source {source.stat().st_size / 2**20:.0f} MB on disk, {n * 25 / 2**20:.0f} MB as int8")
         for engine in ("polars", "duckdb"):
             command = [sys.executable, __file__, "child", engine, str(source), str(Path(folder) / f"{engine}.parquet")]
-            print(subprocess.run(command, capture_output=True, text=True, check=True).stdout, end="")
+            for extra in ([], ["moments"]):
+                print(subprocess.run(command + extra, capture_output=True, text=True, check=True).stdout, end="")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
-        _lazy_child(*sys.argv[2:5])
+        if sys.argv[5:] == ["moments"]:
+            _moments_child(*sys.argv[2:4])
+        else:
+            _lazy_child(*sys.argv[2:5])
     else:
         for wanted in sys.argv[1:] or ["start", "million", "lazy"]:
             {"start": start, "million": million, "lazy": lazy}[wanted]()

@@ -272,6 +272,12 @@ def test_python_objects_keep_booleans_and_labels_apart() -> None:
     ]
 
 
+def test_labels_that_are_numbers(constructor: Constructor) -> None:
+    """Shown as 0 to 2, stored as 1 to 3: "2" may be the code 2 or the label of 3, and does not say which."""
+    options = [{"value": k, "labels": {"en": str(k - 1), "es": str(k)}} for k in (1, 2, 3)]
+    check({"kind": "degree", "options": options}, constructor({"q": ["0", "3", "2", "1"]}), [1, 3, UNKNOWN, UNKNOWN])
+
+
 def test_objects_that_are_no_scalars_are_refused() -> None:
     assert code_of(math.inf, one(AGREE).response_scales["r"]) == NO_CODE
     with pytest.raises(NonNumericError, match="dict"):

@@ -363,6 +363,13 @@ def test_unknown_codes_are_errors_or_invalid_on_record(constructor: Constructor)
     assert found["s_missing_reason"] == ["invalid_answers", "too_few_answers", None]
 
 
+def test_item_of_two_scales(constructor: Constructor) -> None:
+    scales: Scales = [{"id": "a", "items": ["q1", "q2"]}, {"id": "b", "items": ["q2", "q3"]}]
+    instrument = build({"r": PLANNED}, scales=scales, shared_items=["q2"])
+    found = scores(instrument, constructor({"q1": [1, 2], "q2": [3, S], "q3": [5, 4]}))
+    assert (found["a"], found["b"]) == ([2, None], [4, None])
+
+
 def test_composite_whose_subscales_were_not_administered(constructor: Constructor) -> None:
     """Booklets: who did not get any item of a part is told so; who left it out is not."""
     parts = [{"id": f"p{k}", "items": [f"q{k}"]} for k in (1, 2, 3)]
