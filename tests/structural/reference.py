@@ -108,6 +108,8 @@ def index_differences(
         if name in skip:
             continue
         allowed = CHISQ if "chisq" in name and "scal" not in name else tolerance
+        if name not in ours and value is None:
+            continue
         if name not in ours:
             wrong.append(("absent", name, value))
         elif off(ours[name], value, allowed):

@@ -57,7 +57,8 @@ def cfa(
     data : frame, array (n, p), responses, moments, or dict of moments by group
         Only the model's variables are read. Columns of an array are x1 ... xp.
     estimator : {"ML", "MLM", "MLR", "GLS", "WLS", "ULS", "DWLS", "WLSM", "WLSMV"}
-        MLM: Satorra-Bentler; MLR: sandwich standard errors and the Yuan-Bentler test; WLSM and WLSMV: ordered items.
+        MLM: Satorra-Bentler; MLR: sandwich standard errors and the Yuan-Bentler test; WLSM and WLSMV: ordered items,
+        for which the default is WLSMV.
     ordered : sequence of str or bool, optional
         Items to treat as ordered; True: all.
     group : str or array (n,), optional

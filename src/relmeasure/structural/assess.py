@@ -15,6 +15,12 @@ from typing import Any
 import numpy as np
 
 from relmeasure.structural.cases import fitted_weight_trace, saturated_meat_trace
+from relmeasure.structural.categorical import (
+    categorical_lack,
+    categorical_residuals,
+    categorical_robust,
+    categorical_test,
+)
 from relmeasure.structural.corrected import IncompleteMoments, corrected_test
 from relmeasure.structural.discrepancy import MomentLeastSquares, stack_moments, weigh
 from relmeasure.structural.engine import Engine, Fitted
@@ -33,10 +39,15 @@ from relmeasure.structural.implied import BlockState
 from relmeasure.structural.parameter_table import ParameterTable, Row, exogenous_index
 from relmeasure.structural.samples import GroupSample
 from relmeasure.structural.saturated import available_moments, saturated_information, saturated_meat
+from relmeasure.structural.start import starting_values
 
 __all__ = ["baseline_table", "chi_square", "fit_baseline", "log_likelihoods", "measures", "n_moments"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+_NOT_ORDINAL = ("srmr_mplus", "srmr_mplus_nomean", "ecvi")
+"""Indices that have no definition with ordered items."""
 
 
 def n_moments(table: ParameterTable) -> int:
@@ -55,6 +66,9 @@ def baseline_table(table: ParameterTable) -> ParameterTable:
     known = {row.key for row in rows}
     for group in range(1, table.n_groups + 1):
         for name in table.observed:
+            if name in table.ordered:
+                rows += _ordered_alone(table, name, group)
+                continue
             own = [Row(name, "~~", name, group)]
             if table.mean_structure:
                 own.append(Row(name, "~1", "", group))
@@ -65,13 +79,31 @@ def baseline_table(table: ParameterTable) -> ParameterTable:
         latent=(),
         groups=table.groups,
         mean_structure=table.mean_structure,
+        ordered=table.ordered,
     )
+
+
+def _ordered_alone(table: ParameterTable, name: str, group: int) -> list[Row]:
+    """Rows of an ordered item that is related to nothing: free thresholds, unit variance."""
+    rows = [
+        Row(name, "|", table.rhs[r], group)
+        for r in range(len(table))
+        if table.op[r] == "|" and table.lhs[r] == name and table.group[r] == group
+    ]
+    scale, residual = Row(name, "~*~", name, group), Row(name, "~~", name, group, is_free=False, derived=True)
+    scale.fix(1.0)
+    return [*rows, scale, residual]
 
 
 def fit_baseline(engine: Engine) -> Fitted:
     """Fit the independence model; in closed form where there is one."""
     table = baseline_table(engine.table)
     other = Engine(table, engine.sample, engine.method, engine.cases)
+    if engine.method.ordinal:
+        start = starting_values(table, engine.sample.groups)
+        if engine.method.discrepancy != "WLS":
+            return Fitted(other, start)
+        return Fitted(other, solve(other.discrepancy, other.restrictions, start).x)
     unbiased = not engine.method.is_likelihood
     at = {name: i for i, name in enumerate(table.observed)}
     x = np.zeros(table.n_free)
@@ -91,12 +123,14 @@ def fit_baseline(engine: Engine) -> Fitted:
 def chi_square(fitted: Fitted) -> ChiSquare:
     """Return the test of a fitted model against the saturated one."""
     engine = fitted.engine
-    df = n_moments(engine.table) - fitted.n_parameters
+    df = modelled_moments(engine) - fitted.n_parameters
     if engine.method.test == "browne.residual.nt":
         return ChiSquare(residual_test(fitted), df)
     chisq = 2.0 * fitted.value * engine.n_effective
     if not engine.method.robust:
         return ChiSquare(chisq, df)
+    if engine.method.ordinal:
+        return categorical_test(fitted, chisq, df)
     if df == 0 or fitted.bread is None:
         return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
     inner = float((fitted.bread * fitted.meat).sum())
@@ -104,6 +138,13 @@ def chi_square(fitted: Fitted) -> ChiSquare:
     count = n_moments(engine.table)
     h0 = inner / engine.table.n_free if engine.table.n_free else math.nan
     return ChiSquare(chisq, df, (outer - inner) / df, factors=(outer / count, h0))
+
+
+def modelled_moments(engine: Engine) -> int:
+    """Number of sample moments that an engine's model explains."""
+    if engine.method.ordinal:
+        return sum(len(group.moment_names) for group in engine.sample.groups)
+    return n_moments(engine.table)
 
 
 def saturated_trace(fitted: Fitted) -> float:
@@ -209,6 +250,8 @@ def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
     engine = fitted.engine
     means = engine.table.mean_structure
     exo = exogenous_index(engine.table)
+    if engine.method.ordinal:
+        return _gfi(*categorical_lack(fitted), df)
     lack = 0.0
     for k, state in enumerate(fitted.states):
         group, weight = engine.sample.groups[k], engine.weights[k]
@@ -231,6 +274,10 @@ def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
         lack += weight * squares[0] / squares[1]
     p = len(engine.table.observed)
     count = (p * (p + 1) // 2 + (p if means else 0)) * engine.table.n_groups
+    return _gfi(lack, count, df)
+
+
+def _gfi(lack: float, count: int, df: float) -> dict[str, float]:
     gfi = 1.0 - lack
     return {
         "gfi": gfi,
@@ -297,9 +344,13 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
             out |= dict(zip(("scaling.factor.h1", "scaling.factor.h0"), test.factors, strict=True))
     else:
         out["ntotal"] = float(engine.sample.n_obs)
-    out |= rmsea_indices(test, n, groups, robust[0] if robust else None)
+    out |= rmsea_indices(test, n, groups, robust[0] if robust else None, engine.sample.n_obs)
     out |= residual_indices(residual_moments(fitted), engine.weights, means=engine.table.mean_structure)
     out |= sample_size_indices(test, n, npar, groups)
+    if engine.method.ordinal and engine.method.discrepancy != "WLS":
+        out["pvalue"] = math.nan  # the plain statistic has no chi-square distribution
+    if engine.method.ordinal:
+        out = {name: value for name, value in out.items() if name not in _NOT_ORDINAL}
     return out | goodness_of_fit(fitted, test.df)
 
 
@@ -312,14 +363,17 @@ def robust_pair(
         moments = IncompleteMoments(fitted, exogenous_index(engine.table))
         pair = corrected_test(fitted, test.df, moments), corrected_test(baseline, base.df, moments)
         return None if math.isnan(pair[0].chisq) or math.isnan(pair[1].chisq) else pair
-    if test.is_scaled and base.is_scaled and engine.method.test != "scaled.shifted":
-        return test, base
-    return None
+    if engine.method.ordinal and test.is_scaled:
+        one, zero = categorical_robust(fitted, test.df), categorical_robust(baseline, base.df)
+        return None if one is None or zero is None else (one, zero)
+    return (test, base) if test.is_scaled and base.is_scaled else None
 
 
 def residual_moments(fitted: Fitted) -> list[dict[str, Array]]:
     """Return sample and implied moments of each group."""
     engine = fitted.engine
+    if engine.method.ordinal:
+        return [categorical_residuals(fitted, k) for k in range(len(fitted.states))]
     biased = engine.method.is_likelihood
     return [
         {

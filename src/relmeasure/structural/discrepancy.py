@@ -49,11 +49,11 @@ class Discrepancy(Protocol):
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian (observed information), or the expected information."""
 
-    def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
-        """Return each block's ``Q`` and ``w``: the objective moves by ``tr(Q dSigma) + w' dmu``."""
+    def candidate_slopes(self, x: Array, k: int, candidates: Candidates) -> Array:
+        """Return the gradient over candidates of block k."""
 
     def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
-        """Return the expected information of candidates of block k with free parameters (c, q), and their own (c,)."""
+        """Return the expected information of candidates of block k with all free parameters (c, q), and their own."""
 
 
 class Cached:
@@ -87,6 +87,16 @@ class Cached:
     def pulls(self, x: Array) -> list[tuple[Array, Array | None]]:
         """Return each block's derivatives with respect to its moments."""
         raise np.linalg.LinAlgError(f"no derivatives at {x}")
+
+    def candidate_slopes(self, x: Array, k: int, candidates: Candidates) -> Array:
+        """Return the gradient over candidates of block k."""
+        return self.known_states(x)[k].slopes(*self.pulls(x)[k], candidates)
+
+    def wide(self, cross: Array, k: int) -> Array:
+        """Spread columns over the free parameters of block k to all free parameters."""
+        out = np.zeros((len(cross), self.structure.n_free))
+        out[:, self.structure.blocks[k].index] = cross
+        return out
 
     def gradient(self, x: Array) -> Array:
         """Return the gradient."""
@@ -184,7 +194,8 @@ class NormalLikelihood(Cached):
         """Return expected information of candidates."""
         states, inverses = self._known(x)
         W, weight = inverses[k][0], self.weights[k]
-        return weight * states[k].cross_information(W, candidates), weight * states[k].own_information(W, candidates)
+        cross = weight * states[k].cross_information(W, candidates)
+        return self.wide(cross, k), weight * states[k].own_information(W, candidates)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the observed information (the Hessian) or the expected one."""
@@ -257,7 +268,8 @@ class GeneralizedLeastSquares(Cached):
     def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
         """Return information of candidates where the model holds."""
         state, W, weight = self.known_states(x)[k], self.inverse[k], self.weights[k]
-        return weight * state.cross_information(W, candidates), weight * state.own_information(W, candidates)
+        cross = weight * state.cross_information(W, candidates)
+        return self.wide(cross, k), weight * state.own_information(W, candidates)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian, or the part of it that does not vanish where the model holds."""
@@ -311,7 +323,7 @@ class MomentLeastSquares(Cached):
         state, weight = self.known_states(x)[k], self.weights[k]
         J = moment_jacobian(state, candidates)
         VJ = weigh(self.V[k], J)
-        return weight * (VJ.T @ moment_jacobian(state)), weight * (VJ * J).sum(axis=0)
+        return self.wide(weight * (VJ.T @ moment_jacobian(state)), k), weight * (VJ * J).sum(axis=0)
 
     def curvature(self, x: Array, *, exact: bool) -> Array:
         """Return the Hessian, or its Gauss-Newton part."""

@@ -22,7 +22,13 @@ from relmeasure.structural.discrepancy import (
 from relmeasure.structural.full_information import FullInformation, pattern_deviance, pattern_inverses
 from relmeasure.structural.implied import BlockState, ModelStructure
 from relmeasure.structural.method import Method
-from relmeasure.structural.moment_weights import inverse_acov, normal_acov_diagonal, normal_acov_product
+from relmeasure.structural.moment_weights import (
+    categorical_weight,
+    inverse_acov,
+    normal_acov_diagonal,
+    normal_acov_product,
+)
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 from relmeasure.structural.parameter_table import ParameterTable, exogenous_index
 from relmeasure.structural.restrictions import Relation, Restrictions, free_jacobian, restrictions_of
 from relmeasure.structural.samples import Sample
@@ -53,12 +59,12 @@ class Engine:
     def n_effective(self) -> float:
         """What a chi-square multiplies ``F`` by: n, or n - 1 a group."""
         n = float(self.sample.n_obs)
-        return n if self.method.is_likelihood else n - len(self.sample.groups)
+        return n if self.method.counts_all_rows else n - len(self.sample.groups)
 
     @cached_property
     def weights(self) -> tuple[float, ...]:
         """Share of each group in the objective."""
-        if self.method.is_likelihood:
+        if self.method.counts_all_rows:
             return self.sample.shares
         total = self.n_effective
         return tuple((group.n_obs - 1.0) / total for group in self.sample.groups)
@@ -75,6 +81,8 @@ class Engine:
 
     def _discrepancy(self, weights: tuple[float, ...]) -> Discrepancy:
         groups, kind = self.sample.groups, self.method.discrepancy
+        if self.method.ordinal:
+            return self._categorical(weights)
         if kind == "ML":
             unbiased = [g.unbiased for g in groups] if self.method.likelihood == "wishart" else None
             return NormalLikelihood(self.structure, groups, weights, unbiased)
@@ -83,6 +91,12 @@ class Engine:
         if kind == "GLS":
             return GeneralizedLeastSquares(self.structure, groups, weights)
         return MomentLeastSquares(self.structure, *self.moment_weights, weights)
+
+    def _categorical(self, weights: tuple[float, ...]) -> CategoricalLeastSquares:
+        groups = self.sample.groups
+        moments = [np.asarray(group.moments) for group in groups]
+        V = [categorical_weight(self.method.discrepancy, group) for group in groups]
+        return CategoricalLeastSquares(self.structure, [g.moment_names for g in groups], moments, V, weights)
 
     def _full_information(self) -> FullInformation:
         patterns, saturated = [], []
@@ -136,8 +150,17 @@ class Fitted:
 
     @cached_property
     def row_values(self) -> Array:
-        """Value of each row of the table."""
-        return self.engine.table.values(self.x)
+        """Value of each row of the table, derived ones filled in."""
+        values = self.engine.table.values(self.x)
+        table = self.engine.table
+        if not any(table.derived):
+            return values
+        at = {name: i for i, name in enumerate(table.observed)}
+        for row in range(len(table)):
+            if table.derived[row]:
+                state, i = self.states[table.group[row] - 1], at[table.lhs[row]]
+                values[row] = state.S[i, i] if table.op[row] == "~~" else 1.0 / np.sqrt(state.sigma[i, i])
+        return values
 
     @cached_property
     def row_jacobian(self) -> Array:
@@ -233,13 +256,27 @@ class Fitted:
         return engine.structure.scatter_matrix(parts)
 
     @cached_property
+    def categorical_meat(self) -> Array:
+        """Covariance of the gradient of least squares over ordered items, array (q, q)."""
+        discrepancy, engine = self.engine.discrepancy, self.engine
+        if not isinstance(discrepancy, CategoricalLeastSquares):
+            raise ValueError("this is for ordered items")
+        out = np.zeros((engine.table.n_free, engine.table.n_free))
+        for k, J in enumerate(discrepancy.jacobians(self.x)):
+            pulled = weigh(discrepancy.V[k], J)
+            out += engine.weights[k] * (pulled.T @ np.asarray(engine.sample.groups[k].acov) @ pulled)
+        return out
+
+    @cached_property
     def covariance(self) -> Array | None:
         """Covariance of the estimates, array (q, q); None when the information is singular."""
         method, bread = self.engine.method, self.bread
         if method.se == "none" or bread is None:
             return None
         n = self.engine.n_effective
-        if method.discrepancy in ("ULS", "DWLS"):
+        if method.ordinal and method.se == "robust.sem":
+            return sandwich(bread, self.categorical_meat) / n
+        if method.discrepancy in ("ULS", "DWLS") and not method.ordinal:
             return sandwich(bread, self.moment_meat) / n
         if method.se == "standard":
             return bread / n

@@ -277,7 +277,7 @@ class StructuralFit(Result):
     # ------------------------------------------------------------------- scores and composites
     def scores(
         self,
-        method: ScoreMethod = "regression",
+        method: ScoreMethod | None = None,
         *,
         data: Any = None,
         se: bool = False,
@@ -288,9 +288,10 @@ class StructuralFit(Result):
 
         Parameters
         ----------
-        method : {"regression", "bartlett"}
-            Conditional means (shrunk towards the mean; best correlation with the factor), or conditionally unbiased
-            scores.
+        method : {"regression", "bartlett", "ebm", "ml"}, optional
+            Conditional means (shrunk towards the mean; best correlation with the factor; the default), or conditionally
+            unbiased scores. With ordered items: modes of the posterior (empirical Bayes modal, the default) or of the
+            likelihood (NaN where it has no maximum: all answers extreme).
         data : frame or array, optional
             Persons to score; default: those of the fit. A fit restored from a dict has no rows and needs them.
         se : bool
@@ -309,7 +310,8 @@ class StructuralFit(Result):
         InadmissibleError, UnsupportedDataError, EstimationError
         """
         self._usable("Factor scores", allow_inadmissible=allow_inadmissible)
-        return score_frame(self, method, data, se=se, kind=kind)
+        chosen = method or ("ebm" if self.method.ordinal else "regression")
+        return score_frame(self, chosen, data, se=se, kind=kind)
 
     def determinacy(self, *, kind: FrameKind = "pandas") -> Any:
         """Return each factor's determinacy: the correlation of the factor with its regression score.

@@ -179,8 +179,13 @@ def _comparative(chisq: float, df: float, base: float, base_df: float, tag: str)
 
 
 # --------------------------------------------------------------------------- RMSEA
-def rmsea_indices(test: ChiSquare, n: float, n_groups: int, robust: ChiSquare | None = None) -> dict[str, float]:
+def rmsea_indices(
+    test: ChiSquare, n: float, n_groups: int, robust: ChiSquare | None = None, n_robust: float = math.nan
+) -> dict[str, float]:
     """Return RMSEA with its 90% interval and the tests of close and of not-close fit, naive, scaled and robust.
+
+    ``robust`` is the statistic that the robust version rests on, with its mean per degree of freedom as scaling factor,
+    and ``n_robust`` the number of rows behind it.
 
     References
     ----------
@@ -198,7 +203,7 @@ def rmsea_indices(test: ChiSquare, n: float, n_groups: int, robust: ChiSquare | 
                 "rmsea.scaled": point
             }
     if robust is not None:
-        out |= _rmsea(robust.scaled, robust.df, robust.scaling_factor, n, n_groups, ".robust")
+        out |= _rmsea(robust.scaled, robust.df, robust.scaling_factor, n_robust, n_groups, ".robust")
     return out
 
 
@@ -224,7 +229,8 @@ def residual_indices(
     Parameters
     ----------
     groups : sequence of mapping
-        Per group ``S``, ``sigma`` (p, p), ``m``, ``mu`` (p,).
+        Per group ``S``, ``sigma`` (p, p), ``m``, ``mu`` (p,); with ordered items ``thresholds``, the residuals of
+        thresholds, and ``continuous``, which items are not ordered.
     weights : sequence of float
         Share of each group.
     means : bool
@@ -243,6 +249,8 @@ def _group_residuals(group: Mapping[str, Array], *, means: bool) -> dict[str, fl
     S, sigma, m, mu = group["S"], group["sigma"], group["m"], group["mu"]
     sd, implied_sd = np.sqrt(np.diag(S)), np.sqrt(np.maximum(np.diag(sigma), 1e-300))
     upper, strict = np.triu_indices(len(S)), np.triu_indices(len(S), 1)
+    if "thresholds" in group:
+        return _ordered_residuals(group)
     raw = (S - sigma)[upper] ** 2
     bentler = ((S - sigma) / np.outer(sd, sd))[upper] ** 2
     correlation = ((S / np.outer(sd, sd) - sigma / np.outer(implied_sd, implied_sd)) ** 2)[strict]
@@ -261,6 +269,29 @@ def _group_residuals(group: Mapping[str, Array], *, means: bool) -> dict[str, fl
         both = np.concatenate([plain, extra]) if means else plain
         out[name] = math.sqrt(float(both.mean())) if len(both) else 0.0
     out["srmr"] = out["srmr_bentler"]
+    return out
+
+
+def _ordered_residuals(group: Mapping[str, Array]) -> dict[str, float]:
+    """RMR and SRMR with ordered items: without variances that are one by definition; thresholds stand for means."""
+    S, sigma, continuous = group["S"], group["sigma"], group["continuous"]
+    sd, implied_sd = np.sqrt(np.diag(S)), np.sqrt(np.maximum(np.diag(sigma), 1e-300))
+    upper, strict = np.triu_indices(len(S)), np.triu_indices(len(S), 1)
+    gap = (group["m"] - group["mu"])[continuous]
+    raw = (S - sigma)[upper] ** 2
+    bentler = ((S - sigma) / np.outer(sd, sd))[upper] ** 2
+    correlation = ((S / np.outer(sd, sd) - sigma / np.outer(implied_sd, implied_sd)) ** 2)[strict]
+    plain = group["thresholds"] ** 2
+    out = {}
+    for name, cov, means in (
+        ("rmr", raw, gap**2),
+        ("srmr_bentler", bentler, (gap / sd[continuous]) ** 2),
+        ("crmr", correlation, (gap / sd[continuous]) ** 2),
+    ):
+        both = np.concatenate([cov, means, plain])
+        out[f"{name}_nomean"] = math.sqrt(float(cov.mean()))
+        out[name] = math.sqrt(float(both.mean()))
+    out["srmr"] = out["srmr_bentler_nomean"]
     return out
 
 

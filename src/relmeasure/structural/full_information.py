@@ -215,7 +215,7 @@ class FullInformation(Cached):
         for f, W in zip(self.shares[k], inverses[k].W, strict=True):
             cross += f * state.cross_information(W, candidates)
             own += f * state.own_information(W, candidates)
-        return self.weights[k] * cross, self.weights[k] * own
+        return self.wide(self.weights[k] * cross, k), self.weights[k] * own
 
     def _pulled(self, k: int, part: slice, W: Array, state: BlockState) -> tuple[Array, Array]:
         """Return ``W_j T_j W_j`` and ``W_j d_j``."""

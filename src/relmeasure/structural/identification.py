@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from relmeasure.structural.implied import ModelStructure
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 from relmeasure.structural.restrictions import Restrictions
 
 __all__ = ["Identification", "check_identification"]
@@ -68,7 +69,11 @@ class Identification:
 
 
 def check_identification(
-    structure: ModelStructure, restrictions: Restrictions, starts: Sequence[Array], n_moments: int
+    structure: ModelStructure,
+    restrictions: Restrictions,
+    starts: Sequence[Array],
+    n_moments: int,
+    moment_names: Sequence[Sequence[str]] | None = None,
 ) -> Identification:
     """Check the counting rule and the rank of the Jacobian.
 
@@ -80,6 +85,8 @@ def check_identification(
         Starting values; the points are random displacements of them.
     n_moments : int
         Moments that the model explains.
+    moment_names : sequence of sequence of str, optional
+        Moments of each group, with ordered items.
     """
     rng = np.random.default_rng(20120)
     names = structure.table.free_names
@@ -88,7 +95,7 @@ def check_identification(
     for start in starts:
         point = start * rng.uniform(0.7, 1.3, len(start)) + rng.uniform(0.02, 0.1, len(start))
         x = restrictions.expand(restrictions.reduce(point))
-        found, n_parameters = _dependent(structure, restrictions, x)
+        found, n_parameters = _dependent(structure, restrictions, x, moment_names)
         unidentified = found if unidentified is None else unidentified & found
         if not unidentified:
             break
@@ -96,19 +103,40 @@ def check_identification(
     return Identification(n_moments, n_parameters, named)
 
 
-def _dependent(structure: ModelStructure, restrictions: Restrictions, x: Array) -> tuple[set[int], int]:
-    """Return the parameters in the null space of the Jacobian, and the number of reduced parameters."""
-    tangent = restrictions.tangent(structure.table, x)
-    identity = [np.eye(block.n_observed) for block in structure.blocks]
+def _normal_gram(structure: ModelStructure, x: Array) -> Array | None:
+    """Cross-products of the Jacobian of means and covariances, each in units of its variables."""
     try:
         states = structure.states(x)
     except np.linalg.LinAlgError:
-        return set(), tangent.shape[1]
+        return None
     scaled = []
-    for state, unit in zip(states, identity, strict=True):
+    for state in states:
         spread = np.sqrt(np.maximum(np.diag(state.sigma), 1e-6))
-        scaled.append(state.cross_information(unit / spread**2))
-    gram = tangent.T @ structure.scatter_matrix(scaled) @ tangent
+        scaled.append(state.cross_information(np.eye(len(spread)) / spread**2))
+    return structure.scatter_matrix(scaled)
+
+
+def moment_gram(structure: ModelStructure, x: Array, names: Sequence[Sequence[str]]) -> Array | None:
+    """Cross-products of the Jacobian of thresholds and correlations."""
+    empty = [np.zeros(len(own)) for own in names]
+    objective = CategoricalLeastSquares(structure, names, empty, [v + 1.0 for v in empty], [1.0] * len(names))
+    try:
+        found = objective.implied(x)
+        gram = objective.curvature(x, exact=False)
+    except np.linalg.LinAlgError:
+        return None
+    return gram if found and np.isfinite(gram).all() else None
+
+
+def _dependent(
+    structure: ModelStructure, restrictions: Restrictions, x: Array, names: Sequence[Sequence[str]] | None
+) -> tuple[set[int], int]:
+    """Return the parameters in the null space of the Jacobian, and the number of reduced parameters."""
+    tangent = restrictions.tangent(structure.table, x)
+    gram = moment_gram(structure, x, names) if names is not None else _normal_gram(structure, x)
+    if gram is None:
+        return set(), tangent.shape[1]
+    gram = tangent.T @ gram @ tangent
     size = np.sqrt(np.diag(gram))
     idle = size <= 1e-8 * max(1.0, float(size.max(initial=0.0)))
     safe = np.where(idle, 1.0, size)

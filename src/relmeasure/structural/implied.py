@@ -95,6 +95,7 @@ class BlockStructure:
             second.append(place[2])
             rows.append(row)
         self.row = np.array(rows, dtype=np.intp)
+        self.derived, self.scale_row = _derived_variances(table, group, level, at)
         self.entries = Candidates.from_lists(kinds, first, second)
         self.has_means = table.mean_structure
         number = np.array(table.free, dtype=np.intp)[self.row] if rows else np.zeros(0, np.intp)
@@ -122,13 +123,24 @@ class BlockStructure:
         m = self.n_variables
         A, S, mean = np.zeros((m, m)), np.zeros((m, m)), np.zeros(m)
         kind, i, j = self.entries.kind, self.entries.i, self.entries.j
-        here = values[self.row]
+        here = np.nan_to_num(values[self.row]) if len(self.derived) else values[self.row]
         directed, symmetric = kind == 0, kind == 1
         A[i[directed], j[directed]] = here[directed]
         S[i[symmetric], j[symmetric]] = here[symmetric]
         S[j[symmetric], i[symmetric]] = here[symmetric]
         mean[i[kind == 2]] = here[kind == 2]
-        return BlockState(self, A, S, mean, self._total_effects(A))
+        B = self._total_effects(A)
+        if len(self.derived):
+            self._derive(S, B, values)
+        return BlockState(self, A, S, mean, B)
+
+    def _derive(self, S: Array, B: Array, values: Array) -> None:
+        """Fill in the residual variances of ordered items, so that their latent responses have the scales given."""
+        items = self.derived
+        S[items, items] = 0.0
+        explained = np.diag(B @ S @ B.T)[items]
+        wanted = values[self.scale_row] ** -2.0
+        S[items, items] = np.linalg.solve(B[np.ix_(items, items)] ** 2, wanted - explained)
 
     def _total_effects(self, A: Array) -> Array:
         identity = np.eye(self.n_variables)
@@ -141,6 +153,14 @@ class BlockStructure:
             power = power @ A
             total = total + power
         return total
+
+
+def _derived_variances(table: ParameterTable, group: int, level: int, at: dict[str, int]) -> tuple[Index, Index]:
+    """Return the ordered items whose residual variance follows from their scale, and the rows of these scales."""
+    here = [r for r in range(len(table)) if table.group[r] == group and table.level[r] == level]
+    items = [at[table.lhs[r]] for r in here if table.derived[r] and table.op[r] == "~~"]
+    scales = {at[table.lhs[r]]: r for r in here if table.op[r] == "~*~"}
+    return np.array(items, dtype=np.intp), np.array([scales[i] for i in items], dtype=np.intp)
 
 
 class BlockState:

@@ -55,6 +55,11 @@ class Method(Result):
         return self.discrepancy in ("ML", "FIML") and self.likelihood == "normal"
 
     @property
+    def counts_all_rows(self) -> bool:
+        """Whether chi-squares multiply by n rather than n - 1 a group."""
+        return self.is_likelihood
+
+    @property
     def robust(self) -> bool:
         """Whether the test is scaled."""
         return self.test in ("satorra.bentler", "yuan.bentler.mplus", "scaled.shifted")
@@ -117,9 +122,9 @@ def method_of(
 
 
 def _ordinal(estimator: str) -> Method:
-    chosen = {"ML": "WLSMV", "MLR": "WLSMV"}.get(estimator, estimator)
+    chosen = "WLSMV" if estimator == "ML" else estimator
     kind = {"WLSMV": "DWLS", "WLSM": "DWLS"}.get(chosen, chosen)
-    se = "robust.sem" if chosen in ("WLSMV", "WLSM") else "standard"
+    se = "standard" if chosen == "WLS" else "robust.sem"
     test = {"WLSMV": "scaled.shifted", "WLSM": "satorra.bentler"}.get(chosen, "standard")
     return Method(chosen, kind, se, test, "expected", ordinal=True)
 
@@ -130,7 +135,7 @@ def _check(estimator: str, missing: str, likelihood: str, *, ordinal: bool, clus
         raise UnsupportedDataError(
             f"estimator={estimator!r} is for ordered items: name them in ordered=, or use 'MLR'.", estimator=estimator
         )
-    if ordinal and estimator in ("MLM", "GLS"):
+    if ordinal and estimator in ("MLM", "MLR", "GLS"):
         raise UnsupportedDataError(
             f"estimator={estimator!r} is for continuous items: use 'WLSMV' with ordered=.", estimator=estimator
         )

@@ -44,15 +44,13 @@ def modification_table(fitted: Fitted) -> Table:
     if inverse is None:
         return Table.from_rows([], COLUMNS)
     rows: list[dict[str, Any]] = []
-    pulls = discrepancy.pulls(fitted.x)
     for k, state in enumerate(fitted.states):
         names, candidates = candidates_of(table, state)
         if not names:
             continue
-        score = -state.slopes(*pulls[k], candidates)
+        score = -discrepancy.candidate_slopes(fitted.x, k, candidates)
         cross, own = discrepancy.candidate_information(fitted.x, k, candidates)
-        index = state.structure.index
-        left = own - ((cross @ inverse[np.ix_(index, index)]) * cross).sum(axis=1)
+        left = own - ((cross @ inverse) * cross).sum(axis=1)
         powerful = np.flatnonzero(left > _NO_POWER * own)
         mi = engine.n_effective * score[powerful] ** 2 / left[powerful]
         epc = score[powerful] / left[powerful]

@@ -15,8 +15,15 @@ from typing import Any
 import numpy as np
 
 from relmeasure.exceptions import NotPositiveDefiniteError, TooFewObservationsError
+from relmeasure.structural.samples import GroupSample
 
-__all__ = ["distribution_free_acov", "inverse_acov", "normal_acov_diagonal", "normal_acov_product"]
+__all__ = [
+    "categorical_weight",
+    "distribution_free_acov",
+    "inverse_acov",
+    "normal_acov_diagonal",
+    "normal_acov_product",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,6 +65,17 @@ def distribution_free_acov(rows: Array, *, means: bool) -> Array:
         products = np.concatenate([deviations, products], axis=1)
     out: Array = products.T @ products / len(rows)
     return out
+
+
+def categorical_weight(kind: str, group: GroupSample) -> Array:
+    """Return the weights of moments of ordered items: ones, an inverse diagonal, or an inverse matrix."""
+    acov = np.asarray(group.acov)
+    if kind == "ULS":
+        return np.ones(len(acov))
+    if kind == "DWLS":
+        out: Array = 1.0 / np.diag(acov)
+        return out
+    return inverse_acov(acov, group.n_obs)
 
 
 def inverse_acov(acov: Array, n_obs: int) -> Array:

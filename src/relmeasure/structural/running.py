@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,9 +15,11 @@ from relmeasure.exceptions import (
     OptionError,
     RelmeasureWarning,
     UnsupportedDataError,
+    shorten,
 )
 from relmeasure.instruments.definition import Instrument
 from relmeasure.results import Provenance, Status, announce, frozen_array
+from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.structural.admissible import admissibility
 from relmeasure.structural.assess import fit_baseline, measures, n_moments
 from relmeasure.structural.engine import Engine, Fitted
@@ -39,7 +41,8 @@ from relmeasure.structural.reading import (
     read_statistic,
     with_acov,
 )
-from relmeasure.structural.roles import roles_of
+from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
+from relmeasure.structural.roles import Roles, roles_of
 from relmeasure.structural.specification import ModelOptions, build_table
 from relmeasure.structural.start import starting_values, with_sample_moments
 from relmeasure.structural.syntax import Model, parse_model
@@ -105,12 +108,12 @@ class Call:
             missing=self.missing,
             information=self.information,
             likelihood=self.likelihood,
-            ordinal=bool(self.ordered),
+            ordinal=bool(self.ordered) or _is_polychoric(self.data),
             clustered=self.cluster is not None,
             weighted=self.weights is not None,
         )
 
-    def options(self, groups: tuple[str, ...]) -> ModelOptions:
+    def options(self, groups: tuple[str, ...], thresholds: Mapping[str, tuple[int, ...]] | None = None) -> ModelOptions:
         """Return how the table is completed."""
         means = self.mean_structure
         if means is None and (len(groups) > 1 or self.cluster is not None or self.missing == "fiml"):
@@ -121,6 +124,7 @@ class Call:
             orthogonal=self.orthogonal,
             fixed_x=self.fixed_x,
             mean_structure=means,
+            thresholds=dict(thresholds or {}),
             parameterization=self.parameterization,
             groups=groups,
             group_equal=tuple(self.group_equal),
@@ -144,6 +148,12 @@ class Call:
         )
 
 
+def _is_polychoric(data: Any) -> bool:
+    if isinstance(data, Mapping):
+        return bool(data) and all(isinstance(part, PolychoricResult) for part in data.values())
+    return isinstance(data, PolychoricResult)
+
+
 def _cluster_columns(cluster: Any) -> tuple[Any, ...]:
     """One or two dimensions of clusters: a pair of names or of arrays is two."""
     if cluster is None:
@@ -159,21 +169,15 @@ def run(call: Call) -> StructuralFit:
     """Do what the call asks for."""
     method, model = call.read_method(), call.read_model()
     roles = roles_of(model.formulas)
-    request = call.request(roles.observed)
-    if is_statistic(call.data):
-        groups = tuple(str(name) for name in call.data) if isinstance(call.data, dict) else ("",)
-        table = build_table(model, call.options(groups))
-        reading = read_statistic(call.data, request, means=table.mean_structure)
-    else:
-        rows = open_rows(call.data, request)
-        table = build_table(model, call.options(group_names(rows)))
-        if method.discrepancy == "FIML":
-            reading = read_incomplete(rows, roles.exogenous if call.fixed_x else ())
-        else:
-            reading = read_rows(rows)
-        if method.discrepancy == "WLS":
-            reading = with_acov(reading, means=table.mean_structure)
-    if reading.cases is None and (method.se.startswith("robust") or method.robust or method.discrepancy == "WLS"):
+    if method.ordinal and roles.exogenous and call.fixed_x:
+        raise UnsupportedDataError(
+            f"{shorten(roles.exogenous)} only predict(s), which with ordered= needs fixed_x=False: the predictors are "
+            "then random, and covary with the latent responses.",
+            exogenous=list(roles.exogenous),
+        )
+    table, reading = _read(call, model, roles, method)
+    needs_rows = method.se.startswith("robust") or method.robust or method.discrepancy == "WLS"
+    if reading.cases is None and needs_rows and not method.ordinal:
         raise UnsupportedDataError(
             f"estimator={call.estimator!r} needs the rows, and moments were handed in: use 'ML'.",
             estimator=call.estimator,
@@ -181,12 +185,38 @@ def run(call: Call) -> StructuralFit:
     return fit_table(table, reading, method, call)
 
 
+def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[ParameterTable, Reading]:
+    """Read the data, and complete the table with what they say of groups and categories."""
+    request = call.request(roles.observed)
+    if is_statistic(call.data):
+        groups = tuple(str(name) for name in call.data) if isinstance(call.data, Mapping) else ("",)
+        table = build_table(model, call.options(groups))
+        return table, read_statistic(call.data, request, means=table.mean_structure)
+    if method.ordinal and isinstance(call.data, (PolychoricResult, Mapping)):
+        reading, thresholds = read_polychoric(call.data, roles.observed)
+        groups = tuple(group.name for group in reading.sample.groups)
+        return build_table(model, call.options(groups, thresholds)), reading
+    rows = open_rows(call.data, request)
+    groups = group_names(rows)
+    if method.ordinal:
+        items = ordered_items(call.ordered or (), roles.observed)
+        reading, thresholds = read_ordered(rows, items, missing=call.missing, instrument=call.instrument)
+        return build_table(model, call.options(groups, thresholds)), reading
+    table = build_table(model, call.options(groups))
+    if method.discrepancy == "FIML":
+        return table, read_incomplete(rows, roles.exogenous if call.fixed_x else ())
+    reading = read_rows(rows)
+    return table, with_acov(reading, means=table.mean_structure) if method.discrepancy == "WLS" else reading
+
+
 def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Call) -> StructuralFit:
     """Estimate and assess a table on the data that were read."""
     table = with_sample_moments(table, reading.sample.groups)
     engine = Engine(table, reading.sample, method, reading.cases)
     start = starting_values(table, reading.sample.groups)
-    identification = check_identification(engine.structure, engine.restrictions, [start, start], n_moments(table))
+    names = [group.moment_names for group in reading.sample.groups] if method.ordinal else None
+    count = sum(map(len, names)) if names is not None else n_moments(table)
+    identification = check_identification(engine.structure, engine.restrictions, [start, start], count, names)
     solution = solve(
         engine.discrepancy,
         engine.restrictions,

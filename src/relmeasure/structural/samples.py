@@ -41,6 +41,10 @@ class GroupSample(Result):
         Covariance matrix of the moments, times n; kept where the estimator needs it.
     patterns : MissingPatterns or None
         With full information: then ``mean`` and ``cov`` are the unrestricted (EM) estimates.
+    moment_names, moments : tuple of str, array (r,) or None
+        With ordered items: thresholds ``a|t1``, means ``x~1``, variances ``x~~x``, correlations ``a~~b``.
+    categories : tuple of array
+        Answers that stand for the categories of each ordered item (chosen ones), ascending; empty for other items.
     """
 
     name: str
@@ -49,6 +53,9 @@ class GroupSample(Result):
     cov: FloatArray
     acov: FloatArray | None = None
     patterns: MissingPatterns | None = None
+    moment_names: tuple[str, ...] = ()
+    moments: FloatArray | None = None
+    categories: tuple[FloatArray, ...] = ()
 
     @property
     def unbiased(self) -> Array:
@@ -58,7 +65,12 @@ class GroupSample(Result):
     def subset(self, index: Sequence[int]) -> GroupSample:
         """Return the moments of some variables, in the order given."""
         at = list(index)
-        return replace(self, mean=frozen_array(self.mean[at]), cov=frozen_array(self.cov[np.ix_(at, at)]))
+        return replace(
+            self,
+            mean=frozen_array(self.mean[at]),
+            cov=frozen_array(self.cov[np.ix_(at, at)]),
+            categories=tuple(self.categories[i] for i in at) if self.categories else (),
+        )
 
 
 @dataclass(frozen=True, eq=False)

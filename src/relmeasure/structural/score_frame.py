@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from relmeasure.exceptions import UnsupportedDataError
+from relmeasure.exceptions import OptionError, UnsupportedDataError
 from relmeasure.responses.variables import as_variables
 from relmeasure.results import FrameKind, Table
 from relmeasure.structural.engine import Fitted
-from relmeasure.structural.scores import determinacy, factor_scores
+from relmeasure.structural.scores import ScoreMethod, determinacy, factor_scores
+from relmeasure.structural.scores_ordered import ordered_scores
 
 if TYPE_CHECKING:
     from relmeasure.structural.fit import StructuralFit
@@ -22,6 +23,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def score_frame(fit: StructuralFit, method: str, data: Any, *, se: bool, kind: FrameKind) -> Any:
     """Return the scores of the fit's rows, or of other data."""
+    if method not in get_args(ScoreMethod):
+        raise OptionError.from_value("method", method, get_args(ScoreMethod))
+    if fit.method.ordinal and method in ("regression", "bartlett"):
+        raise UnsupportedDataError(f"method={method!r} is for continuous items: use 'ebm' (the default here) or 'ml'.")
     if data is None:
         scores, errors, index = _own_scores(fit, method)
     else:
@@ -35,6 +40,11 @@ def score_frame(fit: StructuralFit, method: str, data: Any, *, se: bool, kind: F
     return frame
 
 
+def _scored(fitted: Fitted, k: int, rows: Array, method: str) -> tuple[Array, Array]:
+    function = ordered_scores if method in ("ebm", "ml") else factor_scores
+    return function(fitted, k, rows, method)
+
+
 def _own_scores(fit: StructuralFit, method: str) -> tuple[Array, Array, Any]:
     cases = fit._cases
     if cases is None:
@@ -46,7 +56,7 @@ def _own_scores(fit: StructuralFit, method: str) -> tuple[Array, Array, Any]:
     errors = scores.copy()
     for k, group in enumerate(cases.groups):
         at = np.arange(len(group.rows)) if group.at is None else group.at
-        scores[at], errors[at] = factor_scores(fit._fitted, k, group.rows, method)
+        scores[at], errors[at] = _scored(fit._fitted, k, group.rows, method)
     return scores, errors, index
 
 
@@ -54,7 +64,7 @@ def _new_scores(fit: StructuralFit, method: str, data: Any) -> tuple[Array, Arra
     if fit.table.n_groups > 1:
         raise UnsupportedDataError("New persons of several groups: score each group with a fit of its own model.")
     rows = as_variables(data, fit.table.observed)
-    scores, errors = factor_scores(fit._fitted, 0, rows.values, method)
+    scores, errors = _scored(fit._fitted, 0, rows.values, method)
     return scores, errors, rows.index
 
 

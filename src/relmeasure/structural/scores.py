@@ -15,7 +15,7 @@ Psychology, 28, 97-104. Grice, J. W. (2001). Psychological Methods, 6, 430-450 (
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,8 +26,8 @@ from relmeasure.structural.implied import BlockState
 __all__ = ["ScoreMethod", "factor_scores", "score_weights"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-ScoreMethod = Literal["regression", "bartlett"]
-"""Conditional means, or conditionally unbiased scores."""
+ScoreMethod = Literal["regression", "bartlett", "ebm", "ml"]
+"""Conditional means, conditionally unbiased scores; with ordered items, modes of the posterior or of the likelihood."""
 
 
 def score_weights(state: BlockState, method: str, seen: Array | None = None) -> tuple[Array, Array]:
@@ -40,8 +40,8 @@ def score_weights(state: BlockState, method: str, seen: Array | None = None) -> 
     seen : array of int, optional
         Places of the answered variables; the weights of others are not returned.
     """
-    if method not in get_args(ScoreMethod):
-        raise OptionError.from_value("method", method, get_args(ScoreMethod))
+    if method not in ("regression", "bartlett"):
+        raise OptionError.from_value("method", method, ("regression", "bartlett"))
     p = state.structure.n_observed
     at = np.arange(p) if seen is None else seen
     phi = state.V[p:, p:]

@@ -44,7 +44,7 @@ class ModelOptions:
     mean_structure : bool or None
         Model the means; None: when the model names an intercept.
     thresholds : dict
-        Ordered items with their number of thresholds.
+        Ordered items with the numbers of their thresholds: ``{"q1": (1, 2, 3)}``.
     parameterization : {"delta", "theta"}
         Of ordered items.
     groups : tuple of str
@@ -60,7 +60,7 @@ class ModelOptions:
     orthogonal: bool = False
     fixed_x: bool = True
     mean_structure: bool | None = None
-    thresholds: Mapping[str, int] = field(default_factory=dict)
+    thresholds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     parameterization: Literal["delta", "theta"] = "delta"
     groups: tuple[str, ...] = ("",)
     group_equal: tuple[GroupEqual, ...] = ()
@@ -207,9 +207,9 @@ class _Block:
         if formula.op in ("|", "~*~") and formula.lhs in latent:
             raise self.fail(formula, f"'{formula.lhs}' is a factor.", "Only items have thresholds and scales.")
         if formula.op == "|":
-            count = self.options.thresholds[formula.lhs]
-            if formula.rhs not in {f"t{k}" for k in range(1, count + 1)}:
-                fix = f"It has {count + 1} categories: thresholds t1 to t{count}."
+            known = [f"t{k}" for k in self.options.thresholds[formula.lhs]]
+            if formula.rhs not in known:
+                fix = f"It has {len(known) + 1} categories: thresholds {', '.join(known)}."
                 raise self.fail(formula, f"'{formula.lhs}' has no threshold '{formula.rhs}'.", fix)
 
     def fail(self, formula: Formula, problem: str, fix: str) -> ModelSyntaxError:
@@ -281,10 +281,10 @@ class _Block:
         """Thresholds, scales and residual variances of ordered items."""
         theta = self.options.parameterization == "theta"
         for name in self.roles.observed:
-            count = self.options.thresholds.get(name, 0)
-            for k in range(1, count + 1):
+            numbers = self.options.thresholds.get(name, ())
+            for k in numbers:
                 self.add(name, "|", f"t{k}")
-            if count == 0:
+            if not numbers:
                 continue
             residual, scale = self.add(name, "~~", name), self.add(name, "~*~", name)
             fixed, derived = (residual, scale) if theta else (scale, residual)

@@ -20,6 +20,7 @@ import numpy as np
 
 from relmeasure.structural.engine import Fitted
 from relmeasure.structural.implied import BlockState
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 
 __all__ = ["StandardKind", "standardized_solution"]
 
@@ -48,7 +49,7 @@ class _Block:
         self.table, self.q = table, table.n_free
         names = [*table.observed, *table.latent]
         self.at = {name: i for i, name in enumerate(names)}
-        self.values = table.values(fitted.x)
+        self.values = fitted.row_values
         structure, m = state.structure, state.structure.n_variables
         scaled = np.arange(m) >= structure.n_observed if kind == "std_lv" else np.ones(m, bool)
         total = np.diag(state.V)
@@ -59,8 +60,21 @@ class _Block:
         own_slopes = np.zeros((m, self.q))
         variances = (structure.free.kind == 1) & (structure.free.i == structure.free.j)
         own_slopes[structure.free.i[variances], structure.index[variances]] = 1.0
+        if len(structure.derived):
+            self._derive(fitted, state, slopes, own_slopes)
+        self.own_slopes = own_slopes
         self.total = _Logs(total, slopes, scaled)
         self.own = _Logs(own, own_slopes, scaled)
+
+    def _derive(self, fitted: Fitted, state: BlockState, slopes: Array, own_slopes: Array) -> None:
+        """Add what follows from residual variances that follow from scales."""
+        objective = fitted.engine.discrepancy
+        if not isinstance(objective, CategoricalLeastSquares):
+            return
+        block = next(b for b in objective.blocks if b.structure is state.structure)
+        derived = block.own_slopes(state, self.table.values(fitted.x))
+        own_slopes[block.ordered] = derived
+        slopes += (state.B[:, block.ordered] ** 2) @ derived
 
     def row(self, row: int) -> tuple[float, Array]:
         """Return the standardised value and its gradient."""
@@ -69,6 +83,8 @@ class _Block:
         gradient = np.zeros(self.q)
         if table.free[row]:
             gradient[table.free[row] - 1] = 1.0
+        elif table.derived[row] and op == "~~":
+            gradient = self.own_slopes[self.at[table.lhs[row]]]
         lhs = self.at[table.lhs[row]]
         rhs = self.at.get(table.rhs[row], lhs)
         if op == "=~":
@@ -79,8 +95,12 @@ class _Block:
             parts = [(self.total, lhs, -2.0)]
         elif op == "~~":
             parts = [(self.own, lhs, -1.0), (self.own, rhs, -1.0)]
-        elif op == "~1":
+        elif op in ("~1", "|"):
             parts = [(self.total, lhs, -1.0)]
+        elif op == "~*~" and table.derived[row]:
+            return self._scale(lhs, value, gradient)
+        elif op == "~*~":
+            parts = [(self.total, lhs, 1.0)]
         else:
             return value, gradient
         scale, slope = 1.0, np.zeros(self.q)
@@ -88,6 +108,11 @@ class _Block:
             scale *= logs.sd[variable] ** power
             slope += power * logs.slope[variable]
         return value * scale, scale * (gradient + value * slope)
+
+    def _scale(self, lhs: int, value: float, gradient: Array) -> tuple[float, Array]:
+        """A scale that follows from a variance: one over the standard deviation, before and after standardising."""
+        slope = self.total.slope[lhs]
+        return value * self.total.sd[lhs], gradient * 0.0 if slope.any() else gradient
 
 
 class _Logs:

@@ -61,6 +61,8 @@ class _Guess:
         self.loading: dict[int, float] = {}
         self.variance: dict[str, float] = {}
         self.explained: dict[str, float] = {}
+        self.theta = table.parameterization == "theta"
+        self.thresholds = dict(zip(sample.moment_names, [] if sample.moments is None else sample.moments, strict=True))
         self.spread = {name: float(sample.cov[i, i]) for name, i in self.at.items()}
         for factor in table.latent:
             self._factor(factor)
@@ -72,12 +74,7 @@ class _Guess:
         observed = [r for r in rows if table.rhs[r] in self.at]
         index = [self.at[table.rhs[r]] for r in observed]
         standard = dict(zip(observed, _one_factor(self.sample.cov[np.ix_(index, index)]), strict=True))
-        raw = {
-            r: standard[r] * math.sqrt(self.spread[table.rhs[r]])
-            if r in standard
-            else 0.7 * math.sqrt(self.variance.get(table.rhs[r], 1.0))
-            for r in rows
-        }
+        raw = {r: self._raw(r, standard) for r in rows}
         scale = 1.0
         own = [r for r in self.rows if table.op[r] == "~~" and table.lhs[r] == table.rhs[r] == factor]
         fixed_variance = [table.fixed[r] for r in own if not table.free[r] and table.fixed[r] > 0]
@@ -96,11 +93,26 @@ class _Guess:
             self.explained[name] = min(0.8, self.explained.get(name, 0.0) + share)
         self.variance[factor] = scale**2
 
+    def _raw(self, row: int, standard: dict[int, float]) -> float:
+        """Loading of one indicator on a factor with unit variance."""
+        name = self.table.rhs[row]
+        if row not in standard:
+            return 0.7 * math.sqrt(self.variance.get(name, 1.0))
+        raw = standard[row] * math.sqrt(self.spread[name])
+        if self.theta and name in self.table.ordered:  # responses with a residual variance of one
+            raw /= math.sqrt(1.0 - standard[row] ** 2)
+        return raw
+
     def value(self, row: int) -> float:
         """Return the guess for one row."""
         table, op, lhs = self.table, self.table.op[row], self.table.lhs[row]
         if op == "=~":
             return self.loading[row]
+        if op == "|":
+            wide = math.sqrt(1.0 - self.explained.get(lhs, 0.0)) if self.theta else 1.0
+            return float(self.thresholds.get(f"{lhs}|{table.rhs[row]}", 0.0)) / wide
+        if op == "~*~":
+            return 1.0
         if op == "~1":
             return float(self.sample.mean[self.at[lhs]]) if lhs in self.at else 0.0
         if op != "~~" or lhs != table.rhs[row]:
