@@ -164,6 +164,15 @@ def test_nonsense_is_one_clear_line_and_exit_code_2(
     assert not list(tmp_path.glob(".x-*"))
 
 
+def test_a_folder_that_cannot_be_made_or_written(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    for words in (["demo", "--out", tmp_path / "file"], ["demo", "--out", tmp_path / "file" / "under"]):
+        done = run(*words)
+        assert done.code == 2
+        assert done.err.startswith("error: ")
+        assert len(done.err.strip().splitlines()) == 1
+
+
 HEADER = [f"care_{k}" for k in range(1, 7)]
 ROW = list("123412")
 

@@ -56,6 +56,9 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # a folder that cannot be written; 1 would mean that scores should not be used
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
     except Exception as error:  # click's usage errors, whichever module typer takes them from
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
             raise
