@@ -205,6 +205,8 @@ def test_wrong_calls_are_named(instrument: Instrument, answers: Any) -> None:
         classroom_scores(instrument, answers, level="school")
     with pytest.raises(OptionError, match="class"):
         classroom_scores(instrument, answers, level="district")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="conf_level"):
+        classroom_scores(instrument, answers, conf_level=95)
     with pytest.raises(OptionError, match="min_report"):
         classroom_scores(instrument, answers, min_disclose=20)
     with pytest.raises(OptionError, match="care"):

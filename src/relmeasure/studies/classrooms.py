@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from relmeasure._version import __version__
-from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
+from relmeasure.exceptions import OptionError
 from relmeasure.multilevel.resampling import bootstrap_interval, icc_of
 from relmeasure.multilevel.variance import OneWay, profile_interval
-from relmeasure.responses.binding import KeyedResponses, bound
 from relmeasure.responses.groups import group_sums
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
-from relmeasure.scoring.scores import score_with_warnings
+from relmeasure.studies.class_data import check_gates, check_scales, point_of_each, read_classes
 from relmeasure.studies.class_subgroups import SubgroupWave
 from relmeasure.studies.class_waves import LOW, REPORTABLE, SUPPRESSED, ClassWave, Columns, Gates, stacked, waves_of
 
@@ -206,24 +204,23 @@ def classroom_scores(
     ['low reliability', 'reportable', 'suppressed']
     """
     wanted = tuple(scales) if scales is not None else instrument.scale_ids
-    _check(instrument, wanted, level, min_disclose, min_report)
-    _check_options(interval, n_boot, conf_level, [school, cluster, wave, by, weights])
-    gates = Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), _cuts(below, wanted))
+    check_scales(instrument, wanted, level)
+    check_gates(min_disclose, min_report, conf_level)
+    _check_interval(interval, n_boot)
+    cuts = point_of_each("below", below, wanted)
+    gates = Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), cuts)
     keys = [name for name in (school, cluster, wave) if name is not None]
-    raw = data.responses if isinstance(data, KeyedResponses) else data
-    responses, raised = bound(instrument, raw, scales=list(wanted), unknown=unknown)
-    scored, more = score_with_warnings(instrument, responses, scales=list(wanted))
-    sums = group_sums(scored, wanted, keys, cuts=gates.cuts, weights=weights)
-    used = int(sums.rows.sum())
-    raised += [*more, *_without_keys(responses.n_rows, used, keys)]
-    waves = waves_of(sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave)
+    if by in keys:
+        raise OptionError(f"Column '{by}' is named for two things: each argument names a column of its own.")
+    read = read_classes(instrument, data, wanted, keys, unknown=unknown, cuts=cuts, weights=weights)
+    waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave)
     blocks = [block for one in waves for block in one.class_columns()]
     if len(waves) > 1:
         blocks += _averages(waves)
     table = stacked(blocks)
     cells, cell_totals = Table(), Table()
     if by is not None:
-        parts = group_sums(scored, wanted, [*keys, by], cuts=gates.cuts, weights=weights)
+        parts = group_sums(read.scored, wanted, [*keys, by], cuts=cuts, weights=weights)
         cells, cell_totals = _subgroups(waves, parts, by, wave)
     intervals = [_intervals(one, interval, n_boot, rng) for one in waves]
     return ClassroomScores(
@@ -235,10 +232,8 @@ def classroom_scores(
         min_reliability=min_reliability,
         conf_level=conf_level,
         status=_status(table),
-        warnings=(*(responses.warnings if raw is responses else ()), *announce(raised)),
-        provenance=Provenance(
-            "classroom_scores", __version__, responses.n_rows, used, "students with a score, by class", instrument.label
-        ),
+        warnings=(*read.kept, *announce(read.raised)),
+        provenance=read.provenance("classroom_scores", instrument),
         subgroups=cells,
         subgroup_totals=cell_totals,
     )
@@ -337,54 +332,8 @@ def _status(table: Table) -> Status:
     return Status("ok")
 
 
-def _check_options(interval: str, n_boot: int, conf_level: float, columns: Sequence[str | None]) -> None:
+def _check_interval(interval: str, n_boot: int) -> None:
     if interval not in get_args(ComponentInterval):
         raise OptionError.from_value("interval", interval, get_args(ComponentInterval))
     if n_boot < 1:
         raise OptionError(f"n_boot={n_boot}: at least one draw is needed.")
-    if not 0 < conf_level < 1:
-        raise OptionError(f"conf_level={conf_level}: a number between 0 and 1 is needed.")
-    named = [name for name in columns if name is not None]
-    twice = next((name for name in named if named.count(name) > 1), None)
-    if twice is not None:
-        raise OptionError(
-            f"Column '{twice}' is named for two things: school, cluster, wave, by and weights are different."
-        )
-
-
-def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[RelmeasureWarning]:
-    """Say how many rows belong to no class; without any row there is nothing to report."""
-    named = " and ".join(f"'{key}'" for key in keys)
-    if not used:
-        raise DataError(f"None of the {n_rows} rows has {named}: nothing can be reported.", n_rows=n_rows)
-    if used == n_rows:
-        return []
-    text = f"{n_rows - used} of {n_rows} rows have no value in {named} and are not used."
-    return [ListwiseDeletionWarning(text, n_dropped=n_rows - used, n_rows=n_rows)]
-
-
-def _check(instrument: Instrument, scales: Sequence[str], level: str, min_disclose: int, min_report: int) -> None:
-    if level not in {"class", "teacher", "school"}:
-        raise OptionError.from_value("level", level, ("class", "teacher", "school"))
-    if min_report < min_disclose:
-        raise OptionError(f"min_report={min_report} is below min_disclose={min_disclose}: it must not be.")
-    for name in scales:
-        levels = instrument.scale(name).levels
-        if level not in levels:
-            raise LevelError(
-                f"Scale '{name}' of {instrument.label} is not valid at level '{level}', only at: {', '.join(levels)}. "
-                "Choose other scales with scales=, or another level.",
-                scale=name,
-                level=level,
-            )
-
-
-def _cuts(below: float | Mapping[str, float] | None, scales: Sequence[str]) -> dict[str, float]:
-    if below is None:
-        return {}
-    if not isinstance(below, Mapping):
-        return {name: float(below) for name in scales}
-    for name in below:
-        if name not in scales:
-            raise OptionError.from_value("below", name, scales)
-    return {name: float(value) for name, value in below.items()}

@@ -1,0 +1,119 @@
+"""From answers to sums of classes: scores, keys, what was dropped. The first step of every study of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from relmeasure._version import __version__
+from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
+from relmeasure.responses.binding import KeyedResponses, bound
+from relmeasure.responses.groups import GroupSums, group_sums
+from relmeasure.results import Note, Provenance
+from relmeasure.scoring.scores import score_with_warnings
+
+if TYPE_CHECKING:
+    from relmeasure.instruments.definition import Instrument
+
+__all__ = ["ClassData", "check_gates", "check_scales", "point_of_each", "read_classes"]
+
+
+@dataclass(frozen=True)
+class ClassData:
+    """Scored rows and their sums by class.
+
+    Attributes
+    ----------
+    scored : frame
+        The data with score columns, of the engine that was handed in.
+    sums : GroupSums
+    n_rows : int
+    raised : list of RelmeasureWarning
+        Still to be announced.
+    kept : tuple of Note
+        Warnings of responses that were bound before.
+    """
+
+    scored: Any
+    sums: GroupSums
+    n_rows: int
+    raised: list[RelmeasureWarning]
+    kept: tuple[Note, ...]
+
+    def provenance(self, function: str, instrument: Instrument) -> Provenance:
+        """What was computed from what."""
+        used = int(self.sums.rows.sum())
+        rule = "students with a score, by class"
+        return Provenance(function, __version__, self.n_rows, used, rule, instrument.label)
+
+
+def read_classes(
+    instrument: Instrument,
+    data: Any,
+    scales: Sequence[str],
+    keys: Sequence[str | None],
+    *,
+    unknown: Literal["raise", "missing"],
+    cuts: Mapping[str, float] | None = None,
+    weights: str | None = None,
+) -> ClassData:
+    """Score the rows and sum them by the key columns (None is skipped)."""
+    named = [key for key in keys if key is not None]
+    twice = next((name for name in [*named, weights] if [*named, weights].count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"Column '{twice}' is named for two things: each argument names a column of its own.")
+    raw = data.responses if isinstance(data, KeyedResponses) else data
+    responses, raised = bound(instrument, raw, scales=list(scales), unknown=unknown)
+    scored, more = score_with_warnings(instrument, responses, scales=list(scales))
+    sums = group_sums(scored, scales, named, cuts=cuts, weights=weights)
+    dropped = _without_keys(responses.n_rows, int(sums.rows.sum()), named)
+    kept = responses.warnings if raw is responses else ()
+    return ClassData(scored, sums, responses.n_rows, [*raised, *more, *dropped], kept)
+
+
+def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[RelmeasureWarning]:
+    """Say how many rows belong to no class; without any row there is nothing to report."""
+    named = " and ".join(f"'{key}'" for key in keys)
+    if not used:
+        raise DataError(f"None of the {n_rows} rows has {named}: nothing can be reported.", n_rows=n_rows)
+    if used == n_rows:
+        return []
+    text = f"{n_rows - used} of {n_rows} rows have no value in {named} and are not used."
+    return [ListwiseDeletionWarning(text, n_dropped=n_rows - used, n_rows=n_rows)]
+
+
+# --------------------------------------------------------------------------- checks
+def check_scales(instrument: Instrument, scales: Sequence[str], level: str) -> None:
+    """Refuse a level that does not exist, and scales that are not valid at it."""
+    if level not in {"class", "teacher", "school"}:
+        raise OptionError.from_value("level", level, ("class", "teacher", "school"))
+    for name in scales:
+        levels = instrument.scale(name).levels
+        if level not in levels:
+            raise LevelError(
+                f"Scale '{name}' of {instrument.label} is not valid at level '{level}', only at: {', '.join(levels)}. "
+                "Choose other scales with scales=, or another level.",
+                scale=name,
+                level=level,
+            )
+
+
+def check_gates(min_disclose: int, min_report: int, conf_level: float) -> None:
+    """Refuse gates in the wrong order, and levels outside (0, 1)."""
+    if min_report < min_disclose:
+        raise OptionError(f"min_report={min_report} is below min_disclose={min_disclose}: it must not be.")
+    if not 0 < conf_level < 1:
+        raise OptionError(f"conf_level={conf_level}: a number between 0 and 1 is needed.")
+
+
+def point_of_each(argument: str, point: float | Mapping[str, float] | None, scales: Sequence[str]) -> dict[str, float]:
+    """One point for all scales, or one for each that is named."""
+    if point is None:
+        return {}
+    if not isinstance(point, Mapping):
+        return {name: float(point) for name in scales}
+    for name in point:
+        if name not in scales:
+            raise OptionError.from_value(argument, name, scales)
+    return {name: float(value) for name, value in point.items()}
