@@ -140,6 +140,8 @@ def test_class_sizes(instrument: Instrument) -> None:
     """A number, two bounds, or one size a class."""
     sizes = simulate(instrument, n_clusters=50, cluster_size=(10, 12), rng=1).groupby("class_id").size()
     assert set(sizes) == {10, 11, 12}
+    counted: dict[str, Any] = {"n_clusters": np.int64(2), "cluster_size": np.int64(4)}
+    assert len(simulate(instrument, **counted)) == 8
     assert list(simulate(instrument, n_clusters=2, cluster_size=[3, 7]).groupby("class_id").size()) == [3, 7]
 
 
@@ -152,6 +154,12 @@ def test_class_sizes(instrument: Instrument) -> None:
         {"factor_correlation": 1.0},
         {"n_clusters": 0},
         {"cluster_size": 0},
+        {"cluster_size": (10, 5)},
+        {"cluster_size": [3.7, 4.2], "n_clusters": 2},
+        {"cluster_size": 4.5},
+        {"cluster_size": True},
+        {"n_clusters": 2.5},
+        {"n_clusters": True},
         {"cluster_size": [5, 5, 5], "n_clusters": 2},
         {"loading": {"a9": 0.5}},
         {"icc": {"z": 0.5}},

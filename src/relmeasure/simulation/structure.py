@@ -105,15 +105,16 @@ def class_sizes(
     n_clusters: int, cluster_size: int | tuple[int, int] | Sequence[int], generator: np.random.Generator
 ) -> Array:
     """Students of each class."""
-    if n_clusters < 1:
-        raise OptionError(f"n_clusters={n_clusters}: at least one class is needed.")
-    if isinstance(cluster_size, int):
-        sizes = np.full(n_clusters, cluster_size)
-    elif isinstance(cluster_size, tuple) and len(cluster_size) == 2:
-        sizes = generator.integers(cluster_size[0], cluster_size[1], n_clusters, endpoint=True)
+    if np.asarray(n_clusters).dtype.kind not in "iu" or n_clusters < 1:
+        raise OptionError(f"n_clusters={n_clusters!r}: at least one class is needed, and a whole number of them.")
+    given = np.asarray(cluster_size)
+    whole = given.dtype.kind in "iu" and given.ndim < 2
+    bounds = whole and isinstance(cluster_size, tuple) and len(cluster_size) == 2
+    if bounds and given[0] <= given[1]:
+        sizes = generator.integers(given[0], given[1], n_clusters, endpoint=True)
     else:
-        sizes = np.asarray(cluster_size)
-    if len(sizes) != n_clusters or (sizes < 1).any():
+        sizes = np.full(n_clusters, given) if given.ndim == 0 else given
+    if not whole or len(sizes) != n_clusters or (sizes < 1).any() or (bounds and given[0] > given[1]):
         raise OptionError(
             f"cluster_size={cluster_size!r}: give a positive size, two bounds, or one size a class ({n_clusters})."
         )
