@@ -12,11 +12,14 @@ import pytest
 from relmeasure.equivalence import invariance
 from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.structural import cfa
-from tests.equivalence.reference import CHISQ, differences
+from tests.equivalence.reference import CHISQ, ERROR, differences
 from tests.structural.reference import estimate_differences, frame, index_differences, off
 from tests.support import load_reference
 
 HS = "visual =~ x1+x2+x3\ntextual =~ x4+x5+x6\nspeed =~ x7+x8+x9"
+INDEX = 1e-4
+"""Relative difference of indices under missing data: lavaan stops EM and the model at 1e-5."""
+
 AN = "A =~ A1+A2+A3+A4+A5\nN =~ N1+N2+N3+N4+N5"
 
 
@@ -80,3 +83,23 @@ def test_relationship_by_country(shared_reference: Path) -> None:
     rows = pd.read_csv(shared_reference / "data" / "gti_students_complete" / "data.csv")
     model = "rel =~ SQB13A+SQB13B+SQB13C+SQB13D+SQB13E"
     assert differences(invariance(model, rows, group="country", estimator="MLR"), stored) == []
+
+
+@pytest.mark.shared
+def test_the_same_people_at_two_waves(shared_reference: Path) -> None:
+    """Equality over waves, by labels: full information, classes as clusters, scaled difference tests."""
+    stored = load_reference("values/invariance", shared_reference)["longitudinal_gti_pint"]
+    rows = pd.read_csv(shared_reference / "data" / "gti_students" / "data.csv", low_memory=False)
+    rows = rows[rows[["SQA14A", "SQB03A"]].notna().any(axis=1)]
+    options: dict[str, Any] = {"estimator": "MLR", "missing": "fiml", "cluster": "class"}
+    fits = [cfa(text, rows, mean_structure=True, **options) for text in stored["models"]]
+    wrong = []
+    for step, fit in zip(("configural", "metric", "scalar"), fits, strict=True):
+        wrong += [(step, *w) for w in estimate_differences(fit, stored[step], ERROR)]
+        wrong += [(step, *w) for w in index_differences(fit, stored[step], tolerance=INDEX)]
+    for k in (1, 2):
+        found = fits[k].compare(fits[k - 1])
+        for ours, theirs in ((found.chisq, "Chisq.diff"), (found.df, "Df.diff"), (found.pvalue, "Pr..Chisq.")):
+            if off(ours, stored["lrt"][theirs][k], INDEX):
+                wrong.append((k, theirs, ours, stored["lrt"][theirs][k]))
+    assert wrong == []

@@ -103,6 +103,8 @@ def invariance(
     -----
     A step holds when CFI falls by no more than .01; the other criteria stand in ``.criteria``. For scaled tests the
     verdict rests on robust CFI and RMSEA. Intervals are Wald intervals; those of effect sizes by the delta method.
+    Waves with different people are groups (with ``cluster=`` where classes return). The same people over waves are one
+    group: write each wave as a factor with equal labels in ``cfa`` and use ``compare``.
 
     References
     ----------
@@ -147,7 +149,7 @@ def invariance(
 
 
 def _check(estimator: str, missing: str, ordered: Any, partial: Any) -> None:
-    if ordered is not None and ordered is not False:
+    if ordered is not None and ordered is not False and not (isinstance(ordered, (list, tuple)) and not ordered):
         raise UnsupportedDataError(
             "Invariance of ordered items is not supported here. With five or more categories treat the items as "
             "continuous: estimator='MLR'.",
