@@ -20,7 +20,7 @@ _PERSON = {
     "staff": "staff_id",
 }
 _MEANING = {
-    "class_id": "code of the class",
+    "class_id": "code of the class, or nothing",
     "student_id": "code of the student, not a name",
     "teacher_id": "code of the teacher, not a name",
     "observer_id": "code of the observer, not a name",
@@ -30,12 +30,9 @@ _MEANING = {
 
 
 def id_columns(instrument: Instrument) -> tuple[str, ...]:
-    """Columns before the items: who answered, and which class it is about, unless it is about oneself or the school."""
-    person = _PERSON[instrument.reporter]
-    about_class = instrument.reporter == "student" or instrument.target not in {"self", "school"}
-    names = (person, "class_id") if about_class else (person,)
+    """Columns before the items: who answered, and the class (teachers too answer about one, so that views compare)."""
     taken = {item.casefold() for item in instrument.item_ids}
-    return tuple(name for name in names if name not in taken)
+    return tuple(name for name in (_PERSON[instrument.reporter], "class_id") if name not in taken)
 
 
 def answer_rows(instrument: Instrument, n_rows: int = 0) -> Table:
@@ -58,11 +55,11 @@ def answer_rows(instrument: Instrument, n_rows: int = 0) -> Table:
     >>> from relmeasure.instruments import load_instrument
     >>> from relmeasure.reports import answer_rows
     >>> empty = answer_rows(load_instrument("staying-teacher"), n_rows=2)
-    >>> list(empty.columns)[:2], empty["teacher_id"]
-    (['teacher_id', 'sch_1'], ('1', '2'))
+    >>> list(empty.columns)[:3], empty["teacher_id"]
+    (['teacher_id', 'class_id', 'sch_1'], ('1', '2'))
     """
     ids = id_columns(instrument)
-    columns: dict[str, tuple[Any, ...]] = {name: (None,) * n_rows for name in (*ids, *instrument.item_ids)}
+    columns: dict[str, tuple[Any, ...]] = dict.fromkeys((*ids, *instrument.item_ids), (None,) * n_rows)
     if ids:
         columns[ids[0]] = tuple(str(row) for row in range(1, n_rows + 1))
     return Table(columns)

@@ -21,7 +21,7 @@ INTERFACE: dict[str, dict[str, str]] = {
         "code_hint": "A code you were given, not a name.",
         "number_hint": "A number from {low} to {high}",
         "clear": "Clear answer",
-        "clear_label": "Clear the answer to question {n}",
+        "clear_label": "Clear answer to question {n}",
         "progress": "{done} of {all} questions answered",
         "finish": "Finished?",
         "finish_hint": "“Next person” keeps the answers on this device and empties the form. “Save answers” writes "
@@ -55,7 +55,7 @@ INTERFACE: dict[str, dict[str, str]] = {
         "code_hint": "Un código dado, no un nombre.",
         "number_hint": "Un número de {low} a {high}",
         "clear": "Borrar respuesta",
-        "clear_label": "Borrar la respuesta a la pregunta {n}",
+        "clear_label": "Borrar respuesta a la pregunta {n}",
         "progress": "{done} de {all} preguntas respondidas",
         "finish": "¿Todo listo?",
         "finish_hint": "«Siguiente persona» conserva las respuestas en este dispositivo y vacía el formulario. "

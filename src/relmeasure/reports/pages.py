@@ -169,7 +169,7 @@ def _method(scale: Scale) -> str:
     if scoring.constant:
         text += f"; plus {scoring.constant:g}"
     if scoring.norms:
-        text += f"; norms `{scoring.norms}`"
+        text += f"; norms {scoring.norms}"
     return _plain(text)
 
 
