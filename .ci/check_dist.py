@@ -15,6 +15,7 @@ def problems(path: str) -> list[str]:
             names = archive.namelist()
             meta = Parser().parsestr(archive.read(next(n for n in names if n.endswith("/METADATA"))).decode())
         wanted = ["relmeasure/py.typed", "relmeasure/instruments/library/relationship-student.toml"]
+        wanted += [f"relmeasure/reports/templates/form.{kind}" for kind in ("html", "css", "js")]
         found = [f"{name} is missing" for name in wanted if name not in names]
         found += [
             f"{name} does not belong in a wheel" for name in names if name.startswith(("tests", "docs", "examples"))
