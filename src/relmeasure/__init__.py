@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from relmeasure.structure_checks import dimensionality
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
+    from relmeasure.studies.monitoring import monitor
     from relmeasure.studies.screening import check
     from relmeasure.studies.trials import practice_trial
 
@@ -84,6 +85,7 @@ __all__ = [
     "list_instruments",
     "load_instrument",
     "moments",
+    "monitor",
     "n_factors",
     "omega",
     "ordinal_reliability",
@@ -136,6 +138,7 @@ _HOMES = {
     "relmeasure.structure_checks": ("dimensionality",),
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
+    "relmeasure.studies.monitoring": ("monitor",),
     "relmeasure.studies.screening": ("check",),
     "relmeasure.studies.trials": ("practice_trial",),
 }
