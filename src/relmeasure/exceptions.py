@@ -49,6 +49,7 @@ Warnings::
     ├── NegativeReliabilityWarning            a reliability below zero: keys or dimensions are wrong
     ├── HeywoodWarning                        a residual variance at or below zero
     ├── InadmissibleWarning                   an estimated covariance matrix that no data can have
+    ├── ModelAssumptionWarning                a model says something that is easily overlooked
     ├── NotIdentifiedWarning                  parameters that the data cannot determine
     ├── NotConvergedWarning                   a fit that stopped early
     ├── SearchNotExhaustiveWarning            a maximum over splits was searched, not enumerated
@@ -94,6 +95,7 @@ __all__ = [
     "LevelWarning",
     "ListwiseDeletionWarning",
     "MissingExtraError",
+    "ModelAssumptionWarning",
     "ModelError",
     "ModelSyntaxError",
     "NegativeReliabilityWarning",
@@ -466,6 +468,12 @@ class InadmissibleWarning(RelmeasureWarning):
     """An estimated covariance matrix is one that no data can have: a correlation beyond one, for example."""
 
     code = "inadmissible-solution"
+
+
+class ModelAssumptionWarning(RelmeasureWarning):
+    """A model as written has a consequence that is easily overlooked."""
+
+    code = "model-assumption"
 
 
 class NotIdentifiedWarning(RelmeasureWarning):

@@ -40,6 +40,7 @@ def cfa(
     conf_level: float = 0.95,
     max_iterations: int = 200,
     unknown: Literal["raise", "missing"] = "raise",
+    auxiliary: Sequence[str] = (),
 ) -> StructuralFit:
     r"""Fit a confirmatory factor model.
 
@@ -94,6 +95,9 @@ def cfa(
         Steps of each minimisation.
     unknown : {"raise", "missing"}
         Codes that the instrument does not declare.
+    auxiliary : sequence of str
+        Columns that are no part of the model but tell of missing answers: with ``missing="fiml"`` they covary freely
+        with each other and with all residuals (Graham, 2003), and are not reported.
 
     Returns
     -------
@@ -117,7 +121,8 @@ def cfa(
     References
     ----------
     Joreskog, K. G. (1969). Psychometrika, 34, 183-202, eq. 3. Bollen, K. A. (1989). Structural Equations with Latent
-    Variables. Rosseel, Y. (2012). Journal of Statistical Software, 48(2), 1-36.
+    Variables. Graham, J. W. (2003). Structural Equation Modeling, 10, 80-100. Rosseel, Y. (2012). Journal of
+    Statistical Software, 48(2), 1-36.
 
     Examples
     --------
@@ -155,6 +160,7 @@ def cfa(
         conf_level=conf_level,
         max_iterations=max_iterations,
         unknown=unknown,
+        auxiliary=auxiliary,
     )
     return run(call)
 
@@ -183,6 +189,7 @@ class FitOptions(TypedDict, total=False):
     conf_level: float
     max_iterations: int
     unknown: Literal["raise", "missing"]
+    auxiliary: Sequence[str]
 
 
 def sem(model: Instrument | str, data: Any, **options: Unpack[FitOptions]) -> StructuralFit:

@@ -60,7 +60,8 @@ def n_moments(table: ParameterTable) -> int:
 # --------------------------------------------------------------------------- the baseline
 def baseline_table(table: ParameterTable) -> ParameterTable:
     """Return the independence model: variances and means free, moments of exogenous variables as they are."""
-    rows = [row for row in table.rows() if row.exo]
+    extra = set(table.auxiliary)
+    rows = [row for row in table.rows() if row.exo or row.lhs in extra or row.rhs in extra]
     for row in rows:
         row.label = ""
     known = {row.key for row in rows}
@@ -80,6 +81,7 @@ def baseline_table(table: ParameterTable) -> ParameterTable:
         groups=table.groups,
         mean_structure=table.mean_structure,
         ordered=table.ordered,
+        auxiliary=table.auxiliary,
     )
 
 
@@ -375,12 +377,14 @@ def residual_moments(fitted: Fitted) -> list[dict[str, Array]]:
     if engine.method.ordinal:
         return [categorical_residuals(fitted, k) for k in range(len(fitted.states))]
     biased = engine.method.is_likelihood
+    own = [i for i, name in enumerate(engine.table.observed) if name not in engine.table.auxiliary]
+    square = np.ix_(own, own)
     return [
         {
-            "S": group.cov if biased else group.unbiased,
-            "sigma": state.sigma,
-            "m": group.mean,
-            "mu": state.mu if state.structure.has_means else np.asarray(group.mean),
+            "S": np.asarray(group.cov if biased else group.unbiased)[square],
+            "sigma": state.sigma[square],
+            "m": np.asarray(group.mean)[own],
+            "mu": (state.mu if state.structure.has_means else np.asarray(group.mean))[own],
         }
         for group, state in zip(engine.sample.groups, fitted.states, strict=True)
     ]

@@ -83,12 +83,19 @@ class Cases:
         return self.groups[0].clusters is not None
 
 
-def cluster_meat(scores: Array, clusters: Index) -> Array:
-    """Return the cross-product of cluster sums times ``g / (g - 1)``, array (q, q)."""
+def cluster_meat(scores: Array, clusters: Index, second: Index | None = None) -> Array:
+    """Return the cross-product of cluster sums times ``g / (g - 1)``, array (q, q).
+
+    With a second dimension, the two cross-products less that of their intersections (Cameron, Gelbach & Miller, 2011,
+    Journal of Business & Economic Statistics, 29, 238-249, eq. 2.3).
+    """
     totals = cluster_sums(scores, clusters)
     g = len(totals)
     out: Array = totals.T @ totals * (g / (g - 1.0))
-    return out
+    if second is None:
+        return out
+    both = np.unique(np.column_stack([clusters, second]), axis=0, return_inverse=True)[1].ravel()
+    return out + cluster_meat(scores, second) - cluster_meat(scores, both)
 
 
 def block_scores(state: BlockState, W: Array, rows: Array, center: Array) -> Array:
@@ -188,4 +195,5 @@ def saturated_meat_trace(cases: GroupCases, center: Array, cov: Array, *, means:
     scale = np.where(first == second, np.sqrt(0.5), 1.0)
     products = (Z[:, first] * Z[:, second] - (first == second)) * scale * w[:, None]
     parts = [products, Z * w[:, None]] if means else [products]
-    return sum(float(np.trace(cluster_meat(part, cases.clusters))) for part in parts) / len(Z)
+    meats = (cluster_meat(part, cases.clusters, cases.second_clusters) for part in parts)
+    return sum(float(np.trace(meat)) for meat in meats) / len(Z)

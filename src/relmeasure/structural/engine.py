@@ -223,11 +223,12 @@ class Fitted:
             else:
                 full = np.zeros((len(scores), structure.n_free))
                 full[:, self.states[k].structure.index] = scores
-                sums.append((full, rows.clusters))
+                sums.append((full, rows.clusters, rows.second_clusters))
         if not sums:
             return structure.scatter_matrix(parts)
-        stacked = np.concatenate([s for s, _ in sums]), np.concatenate([c for _, c in sums])
-        out: Array = cluster_meat(*stacked) / cases.n_obs
+        second = None if sums[0][2] is None else np.concatenate([s for _, _, s in sums if s is not None])
+        scores, first = (np.concatenate([part[i] for part in sums]) for i in (0, 1))
+        out: Array = cluster_meat(scores, first, second) / cases.n_obs
         return out
 
     def scores(self, k: int) -> Array:

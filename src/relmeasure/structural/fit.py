@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from relmeasure.exceptions import InadmissibleError, OptionError
 from relmeasure.numerics.optimize import quadratic_form_rows
 from relmeasure.results import FloatArray, FrameKind, Note, Provenance, Result, Status, Table, announce
+from relmeasure.structural.bootstrap import Bootstrap, IntervalKind, bootstrap_fit
 from relmeasure.structural.cases import Cases
 from relmeasure.structural.compare import Comparison, DifferenceMethod, compare_fits
 from relmeasure.structural.composites import composite_reliability, heterotrait_monotrait
@@ -137,16 +139,15 @@ class StructuralFit(Result):
         return self._parameters(standardized=standardized, conf_level=conf_level).to_frame(kind)
 
     def _parameters(self, *, standardized: bool = False, conf_level: float | None = None) -> Table:
-        table = self.table
+        table, rows = self.table, self.table.reported
         estimates, jacobian = self._estimates()
         se = self._errors(jacobian)
-        label = [*(("" if text.startswith(".") else text) for text in table.label), *table.definitions]
         columns: dict[str, Any] = {
-            "lhs": (*table.lhs, *table.definitions),
-            "op": (*table.op, *(":=" for _ in table.definitions)),
-            "rhs": (*table.rhs, *table.definitions.values()),
-            "group": (*(table.groups[g - 1] for g in table.group), *("" for _ in table.definitions)),
-            "label": tuple(label),
+            "lhs": (*(table.lhs[i] for i in rows), *table.definitions),
+            "op": (*(table.op[i] for i in rows), *(":=" for _ in table.definitions)),
+            "rhs": (*(table.rhs[i] for i in rows), *table.definitions.values()),
+            "group": (*(table.groups[table.group[i] - 1] for i in rows), *("" for _ in table.definitions)),
+            "label": (*(_own_label(table.label[i]) for i in rows), *table.definitions),
             "est": tuple(estimates),
             "se": tuple(se),
             **_wald(estimates, se, self.conf_level if conf_level is None else conf_level),
@@ -183,7 +184,8 @@ class StructuralFit(Result):
     def _with_definitions(self, values: Array, jacobian: Array) -> tuple[Array, Array]:
         """Append the defined parameters, computed from these values of the rows."""
         defined, slopes = evaluate_definitions(self.table, values, jacobian)
-        return np.concatenate([values, defined]), np.concatenate([jacobian, slopes])
+        rows = list(self.table.reported)
+        return np.concatenate([values[rows], defined]), np.concatenate([jacobian[rows], slopes])
 
     def vcov(self, *, kind: FrameKind = "pandas") -> Any:
         """Return the covariance matrix of the free parameters as a frame with their names."""
@@ -191,6 +193,37 @@ class StructuralFit(Result):
         columns: dict[str, Any] = {"parameter": names}
         columns |= {name: tuple(self.covariance[:, i]) for i, name in enumerate(_distinct(names))}
         return Table(columns).to_frame(kind)
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        *,
+        rng: int | np.random.Generator,
+        interval: IntervalKind = "percentile",
+        conf_level: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Bootstrap:
+        """Draw persons (within groups) or whole clusters again, refit, and return the draws with intervals.
+
+        Parameters
+        ----------
+        n : int
+            Draws.
+        rng : int or Generator
+            Seed; each draw has a generator of its own.
+        interval : {"percentile", "bias_corrected", "normal"}
+        conf_level : float, optional
+            Default: that of the fit.
+        progress : callable, optional
+            Called with the number done and ``n``.
+
+        Raises
+        ------
+        UnsupportedDataError
+            No rows, or ordered items.
+        """
+        level = self.conf_level if conf_level is None else conf_level
+        return bootstrap_fit(self, n, rng=rng, interval=interval, conf_level=level, progress=progress)
 
     # ------------------------------------------------------------------- fit
     def fit_measures(self, names: str | list[str] | None = None) -> dict[str, float]:
@@ -406,6 +439,11 @@ def _wald(estimates: Array, se: Array, level: float) -> dict[str, tuple[float, .
         "lower": tuple(estimates - half),
         "upper": tuple(estimates + half),
     }
+
+
+def _own_label(label: str) -> str:
+    """Labels that start with a dot were made up to equate parameters."""
+    return "" if label.startswith(".") else label
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:

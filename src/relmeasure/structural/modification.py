@@ -71,9 +71,7 @@ def candidates_of(table: ParameterTable, state: BlockState) -> tuple[list[tuple[
     """Return the parameters of a block that could be freed: cross-loadings, covariances, regressions, fixed rows."""
     at = {name: i for i, name in enumerate([*table.observed, *table.latent])}
     here = [
-        i
-        for i in range(len(table))
-        if table.group[i] == state.structure.group and table.level[i] == state.structure.level
+        i for i in table.reported if table.group[i] == state.structure.group and table.level[i] == state.structure.level
     ]
     present = {_key(table.lhs[i], table.op[i], table.rhs[i]) for i in here}
     names = [
@@ -99,7 +97,7 @@ def _absent(table: ParameterTable, here: list[int]) -> list[tuple[str, str, str]
     measured = {table.rhs[i] for i in here if table.op[i] == "=~"}
     indicators = [v for v in table.observed if v in measured]
     fixed_x = {table.lhs[i] for i in here if table.exo[i] and not table.free[i]}
-    endogenous = [v for v in table.observed if v not in fixed_x]
+    endogenous = [v for v in table.observed if v not in fixed_x and v not in table.auxiliary]
     names = [(f, "=~", v) for f in latent for v in indicators]
     for group in (endogenous, latent):
         names += [(a, "~~", b) for i, a in enumerate(group) for b in group[i + 1 :]]

@@ -83,6 +83,8 @@ class ParameterTable(Result):
         Whether means are modelled.
     parameterization : str
         ``"delta"`` or ``"theta"``, for ordered items.
+    auxiliary : tuple of str
+        Observed variables that only help with missing answers: not part of the model, nor of what is reported.
     definitions : dict
         Name to expression of defined parameters.
     constraints : tuple of str
@@ -111,6 +113,7 @@ class ParameterTable(Result):
     parameterization: str = "delta"
     definitions: dict[str, str] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
 
     @classmethod
     def from_rows(
@@ -125,6 +128,7 @@ class ParameterTable(Result):
         parameterization: str = "delta",
         definitions: Mapping[str, str] | None = None,
         constraints: Sequence[str] = (),
+        auxiliary: Sequence[str] = (),
     ) -> ParameterTable:
         """Number the free parameters in the order of the rows."""
         number, free = 0, []
@@ -149,6 +153,7 @@ class ParameterTable(Result):
             parameterization=parameterization,
             definitions=dict(definitions or {}),
             constraints=tuple(constraints),
+            auxiliary=tuple(auxiliary),
         )
 
     def rows(self) -> list[Row]:
@@ -181,6 +186,7 @@ class ParameterTable(Result):
             parameterization=self.parameterization,
             definitions=self.definitions,
             constraints=self.constraints,
+            auxiliary=self.auxiliary,
         )
 
     def with_fixed(self, fixed: Sequence[float]) -> ParameterTable:
@@ -209,6 +215,12 @@ class ParameterTable(Result):
     def free_rows(self) -> tuple[int, ...]:
         """Row of each free parameter."""
         return tuple(i for i, number in enumerate(self.free) if number)
+
+    @cached_property
+    def reported(self) -> tuple[int, ...]:
+        """Rows of the model proper: without those of auxiliary variables."""
+        extra = set(self.auxiliary)
+        return tuple(i for i in range(len(self)) if self.lhs[i] not in extra and self.rhs[i] not in extra)
 
     def name(self, row: int) -> str:
         """``"f=~x1"``, with the group behind it when there are several."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from relmeasure.exceptions import (
     DataError,
+    FewClustersWarning,
     ListwiseDeletionWarning,
     RelmeasureWarning,
     TooFewObservationsError,
@@ -40,6 +41,10 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+LEAST_CLUSTERS = 20
+"""Fewer clusters than this are too few for cluster-robust standard errors."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,7 @@ def read_rows(rows: VariableRows) -> Reading:
             )
         )
     cases = split_cases(rows, complete)
+    warnings += cluster_warnings(cases)
     groups = group_names(rows)
     moments = []
     for name, group in zip(groups, cases.groups, strict=True):
@@ -206,6 +212,7 @@ def read_incomplete(rows: VariableRows, exogenous: Sequence[str]) -> Reading:
             )
         )
     cases = split_cases(rows, kept)
+    warnings += cluster_warnings(cases)
     groups, rules = [], []
     for name, group in zip(group_names(rows), cases.groups, strict=True):
         patterns = missing_patterns(group.rows, names, weights=group.weights)
@@ -269,6 +276,37 @@ def split_cases(rows: VariableRows, used: Array) -> Cases:
             )
         )
     return Cases(tuple(parts))
+
+
+def cluster_warnings(cases: Cases) -> list[RelmeasureWarning]:
+    """Warn of too few clusters in one dimension; refuse them in two.
+
+    Raises
+    ------
+    UnsupportedDataError
+        Two dimensions, one with fewer than 20 clusters.
+    """
+    if not cases.clustered:
+        return []
+    second = cases.groups[0].second_clusters is not None
+    counts = []
+    for attribute in ("clusters", "second_clusters")[: 1 + second]:
+        labels = np.concatenate([np.asarray(getattr(group, attribute)) for group in cases.groups])
+        counts.append(len(np.unique(labels)))
+    if second and min(counts) < LEAST_CLUSTERS:
+        raise UnsupportedDataError(
+            f"Two-way clustering needs at least {LEAST_CLUSTERS} clusters in each dimension; there are "
+            f"{counts[0]} and {counts[1]}. Cluster by the larger dimension, and add the other as groups or predictors.",
+            n_clusters=counts,
+        )
+    if min(counts) >= LEAST_CLUSTERS:
+        return []
+    return [
+        FewClustersWarning(
+            f"Cluster-robust standard errors rest on {counts[0]} clusters; below {LEAST_CLUSTERS} they are too small.",
+            n_clusters=counts[0],
+        )
+    ]
 
 
 def _numbered(labels: Array, used: Array) -> Array:

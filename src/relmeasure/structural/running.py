@@ -43,7 +43,7 @@ from relmeasure.structural.reading import (
 )
 from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
 from relmeasure.structural.roles import Roles, roles_of
-from relmeasure.structural.specification import ModelOptions, build_table
+from relmeasure.structural.specification import ModelOptions, assumptions, build_table
 from relmeasure.structural.start import starting_values, with_sample_moments
 from relmeasure.structural.syntax import Model, parse_model
 
@@ -80,6 +80,7 @@ class Call:
     conf_level: float = 0.95
     max_iterations: int = 200
     unknown: Literal["raise", "missing"] = "raise"
+    auxiliary: Sequence[str] = ()
 
     @property
     def instrument(self) -> Instrument | None:
@@ -129,6 +130,7 @@ class Call:
             groups=groups,
             group_equal=tuple(self.group_equal),
             group_partial=tuple(self.group_partial),
+            auxiliary=tuple(self.auxiliary),
         )
 
     def request(self, names: Sequence[str]) -> Request:
@@ -175,6 +177,9 @@ def run(call: Call) -> StructuralFit:
             "then random, and covary with the latent responses.",
             exogenous=list(roles.exogenous),
         )
+    if call.auxiliary:
+        _check_auxiliary(call, roles, method)
+        roles = roles_of(model.formulas, call.auxiliary)
     table, reading = _read(call, model, roles, method)
     needs_rows = method.se.startswith("robust") or method.robust or method.discrepancy == "WLS"
     if reading.cases is None and needs_rows and not method.ordinal:
@@ -182,7 +187,19 @@ def run(call: Call) -> StructuralFit:
             f"estimator={call.estimator!r} needs the rows, and moments were handed in: use 'ML'.",
             estimator=call.estimator,
         )
-    return fit_table(table, reading, method, call)
+    noted = assumptions(model, call.options(table.groups))
+    return fit_table(table, replace(reading, warnings=[*reading.warnings, *noted]), method, call)
+
+
+def _check_auxiliary(call: Call, roles: Roles, method: Method) -> None:
+    """Auxiliary variables help full information; elsewhere they would do nothing."""
+    if method.discrepancy != "FIML":
+        raise UnsupportedDataError("auxiliary= helps with missing answers: use missing='fiml'.")
+    known = [name for name in call.auxiliary if name in roles.observed]
+    if known:
+        raise UnsupportedDataError(
+            f"{shorten(known)}: part of the model already, so no auxiliary variable.", auxiliary=known
+        )
 
 
 def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[ParameterTable, Reading]:

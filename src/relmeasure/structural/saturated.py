@@ -57,7 +57,7 @@ def saturated_meat(cases: GroupCases, mean: Array, cov: Array) -> Array:
     if cases.weights is not None:
         scores *= cases.weights[:, None]
     if cases.clusters is not None:
-        out: Array = cluster_meat(scores, cases.clusters) / n
+        out: Array = cluster_meat(scores, cases.clusters, cases.second_clusters) / n
     else:
         out = scores.T @ scores / n
     return out

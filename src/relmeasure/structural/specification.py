@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from relmeasure.exceptions import ModelSyntaxError
+from relmeasure.exceptions import ModelAssumptionWarning, ModelSyntaxError, RelmeasureWarning, shorten
 from relmeasure.structural.groups import GroupEqual, equate_groups
 from relmeasure.structural.parameter_table import ParameterTable, Row
 from relmeasure.structural.references import check_labels, resolve_equal, share_fixed_values
 from relmeasure.structural.roles import Roles, roles_of
 from relmeasure.structural.syntax import Formula, Model
 
-__all__ = ["ModelOptions", "build_table"]
+__all__ = ["ModelOptions", "assumptions", "build_table"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class ModelOptions:
         Names of the groups.
     group_equal : tuple of str
         What is equal over groups.
+    auxiliary : tuple of str
+        Observed variables that covary freely with each other and with the residuals of all others.
     group_partial : tuple of str
         Parameters (``"x3~1"``, ``"f=~x2"``) that stay free all the same.
     """
@@ -65,6 +67,7 @@ class ModelOptions:
     groups: tuple[str, ...] = ("",)
     group_equal: tuple[GroupEqual, ...] = ()
     group_partial: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
 
 
 def build_table(model: Model, options: ModelOptions | None = None) -> ParameterTable:
@@ -124,7 +127,35 @@ def build_table(model: Model, options: ModelOptions | None = None) -> ParameterT
         parameterization=chosen.parameterization,
         definitions={d.name: str(d.expression) for d in model.definitions},
         constraints=[f"{c.left} {c.op} {c.right}" for c in model.constraints],
+        auxiliary=chosen.auxiliary,
     )
+
+
+def assumptions(model: Model, options: ModelOptions) -> list[RelmeasureWarning]:
+    """Return warnings about consequences of a model that are easily overlooked."""
+    out: list[RelmeasureWarning] = []
+    roles = roles_of(model.formulas)
+    if roles.freed and roles.exogenous and options.fixed_x:
+        out.append(
+            ModelAssumptionWarning(
+                f"{shorten(roles.freed)}: a formula of its own for the variance, covariance or mean of a predictor "
+                f"frees it. It does not covary with {shorten(roles.exogenous)} unless a formula says so. "
+                "Leave the formula out, or use fixed_x=False.",
+                variables=list(roles.freed),
+            )
+        )
+    labels = {f.modifier.label[0] for f in model.formulas if len(f.modifier.label) == 1 and f.modifier.label[0]}
+    shared = sorted(label for label in labels if label)
+    if shared and len(options.groups) > 1:
+        own = ", ".join(f"{shared[0]}{k}" for k in range(1, len(options.groups) + 1))
+        out.append(
+            ModelAssumptionWarning(
+                f"{shorten(shared)}: one label for all groups makes the parameter equal over groups. Write c({own}) "
+                "for one label a group.",
+                labels=shared,
+            )
+        )
+    return out
 
 
 def _pick(values: Sequence[Any], group: int) -> Any:
@@ -142,7 +173,7 @@ class _Block:
     ) -> None:
         self.model, self.formulas, self.options, self.group, self.level = model, formulas, options, group, level
         self.means = means
-        self.roles = roles_of(formulas)
+        self.roles = roles_of(formulas, options.auxiliary)
         self.rows: dict[tuple[str, str, str, int, int], Row] = {}
         self.stated: set[tuple[str, str, str, int, int]] = set()
         self.exogenous = set(self.roles.exogenous) if options.fixed_x else set()
@@ -160,6 +191,7 @@ class _Block:
         if self.means:
             self.intercepts()
         self.ordered_items()
+        self.saturated_correlates()
         return list(self.rows.values())
 
     def add(self, lhs: str, op: str, rhs: str, **facts: Any) -> Row:
@@ -264,6 +296,18 @@ class _Block:
         for i, first in enumerate(names):
             for second in names[i:]:
                 self.add(first, "~~", second, is_free=not fixed).exo = True
+
+    def saturated_correlates(self) -> None:
+        """Auxiliary variables covary with each other, with predictors, and with the residuals of everything else."""
+        extra = self.options.auxiliary
+        for i, name in enumerate(extra):
+            self.add(name, "~~", name)
+            if self.means:
+                row = self.add(name, "~1", "")
+                row.is_free, row.fixed = True, math.nan
+            others = [v for v in self.roles.observed if v not in extra]
+            for other in (*extra[i + 1 :], *others):
+                self.add(name, "~~", other)
 
     def intercepts(self) -> None:
         for name in self.roles.observed:
