@@ -205,9 +205,12 @@ def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.Dat
 
 def _in_words(places: nw.Series[Any], words: Sequence[str | None]) -> nw.Series[Any]:
     """Turn places in a list into its words, in pandas: much faster than writing a word in each row."""
+    import numpy as np
+
     few = nw.new_series(places.name, list(words), nw.String(), backend="pandas").to_native()
-    native = few.take(places.to_numpy().astype("intp"))
-    native.index = places.to_native().index
+    nothing = np.array([-1 if word is None else k for k, word in enumerate(words)])
+    taken = few.array.take(nothing[places.to_numpy().astype("intp")], allow_fill=True)
+    native = type(few)(taken, index=places.to_native().index, name=places.name)
     return nw.from_native(native, series_only=True)
 
 
