@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from relmeasure.numerics.normal import Array
 from relmeasure.responses.ordinal import correlations, polychoric
 from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.moments import moment_sums
-from tests.factor.references import aligned, implied, normal_rows, pair, turned
+from tests.factor.references import aligned, floats, implied, normal_rows, pair, stored, turned
 from tests.support import Constructor, load_reference, unchanged
 
 LOADINGS = np.array(
@@ -419,3 +420,46 @@ def test_the_analysed_matrix_says_where_it_is_from(rows: Array) -> None:
     assert made.min_eigenvalue > 0
     assert made.mean is not None
     np.testing.assert_allclose(made.mean, rows.mean(axis=0))
+
+
+# --------------------------------------------------------------------------- bound responses and real data
+def test_bound_responses_are_keyed_analysed_and_scored() -> None:
+    import relmeasure as rm
+
+    instrument = rm.load_instrument("relationship-student")
+    frame = rm.simulate(instrument, n_clusters=10, cluster_size=20, rng=1)
+    bound = rm.bind(instrument, frame)
+    made = efa(bound, 2)
+    keyed = efa(bound.keyed(), 2)
+    assert made.names == tuple(bound.items)
+    np.testing.assert_allclose(made.loadings, keyed.loadings)
+    scores = made.score(bound)
+    assert scores.scores.shape == (200, 2)
+    np.testing.assert_allclose(np.nanmean(scores.scores, axis=0), 0.0, atol=1e-9)
+    latent = efa(bound, 2, ordered=True)
+    assert latent.correlation_kind == "polychoric"
+    shuffled = rm.n_factors(bound, simulation="permutation", n_replications=5)
+    assert shuffled.simulated == "permutation"
+
+
+def test_a_lazy_frame_is_scored_in_batches(rows: Array) -> None:
+    import polars as pl
+
+    made = efa(rows, 2)
+    lazy = pl.DataFrame(rows, schema=list(made.names)).lazy()
+    np.testing.assert_allclose(made.score(lazy).scores, made.score(rows).scores, atol=1e-12)
+
+
+@pytest.mark.shared
+def test_real_answers_give_the_stored_solutions(shared_reference: Path) -> None:
+    """25 items of psych::bfi: Pearson and polychoric correlations, from rows to rotated loadings."""
+    names = [scale + str(k) for scale in "ACENO" for k in range(1, 6)]
+    frame = pd.read_csv(shared_reference / "data" / "bfi" / "data.csv")[names].dropna()
+    for options, block in (
+        ({}, stored("solutions")["bfi5"]["minres_oblimin"]),
+        ({"ordered": True, "categories": range(1, 7)}, stored("solutions")["bfi5_poly"]["minres_oblimin"]),
+    ):
+        made = efa(frame, 5, **options)  # type: ignore[arg-type]
+        theirs = floats(block["loadings"])
+        # psych's polychorics are good to 2e-5, its rotations to 1e-4
+        np.testing.assert_allclose(aligned(made.loadings, theirs)[0], theirs, atol=2e-4)

@@ -440,3 +440,27 @@ def test_more_factors_than_items_are_refused() -> None:
 def test_a_target_must_fit_and_ask_for_something(target: Array, words: str) -> None:
     with pytest.raises(DataError, match=words):
         rotate(unrotated("thurstone3"), "target", target=target)
+
+
+def test_a_tolerance_below_rounding_ends_where_nothing_falls_any_more() -> None:
+    A = unrotated("bfi5")
+    result = rotate(A, "oblimin", tolerance=1e-17)
+    assert result.converged
+    assert result.n_iterations < 200
+    np.testing.assert_allclose(result.loadings, rotate(A, "oblimin").loadings, atol=1e-6)
+
+
+def test_factors_that_become_one_are_no_solution() -> None:
+    """Loadings of rank one, rotated obliquely to three factors."""
+    A = np.outer([0.5, 0.6, 0.7, 0.4, 0.3, 0.5, 0.6, 0.2], [1.0, 0.0, 0.0])
+    for rotation in ("geomin", "oblimin", "promax", "bifactor_oblique", "varimax"):
+        result = rotate(A, rotation)
+        assert np.isfinite(result.loadings).all()
+        np.testing.assert_allclose(result.loadings @ result.phi @ result.loadings.T, A @ A.T, atol=1e-6)
+
+
+def test_one_factor_needs_no_search() -> None:
+    A = np.array([[0.7], [0.6], [0.5]])
+    found = gradient_projection(A, make_criterion("oblimin", 3, 1), np.ones((2, 1, 1)), oblique=True)
+    assert found.converged.all()
+    assert found.n_iterations == 0

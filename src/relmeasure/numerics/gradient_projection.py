@@ -37,6 +37,9 @@ _GRADIENT_STEPS = 20
 _LONGEST_STEP = 0.5
 """Norm that a Newton step is cut to: the quadratic model holds near by only."""
 
+_NEAR = 1e-6
+"""Relative norm of the gradient that counts as zero where floating point sees no decrease any more."""
+
 _HALVINGS = 30
 _SUFFICIENT = 1e-4
 """Share of the predicted decrease that a step must bring (Armijo)."""
@@ -100,6 +103,14 @@ def _transposed(X: Array) -> Array:
     return X.swapaxes(-1, -2)
 
 
+def _inverses(B: Array) -> Array:
+    """Return inverses; a singular matrix is moved by rounding, and its step will be refused for what it does."""
+    try:
+        return np.asarray(np.linalg.inv(B))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.inv(B + 1e-10 * np.eye(B.shape[-1])))
+
+
 def _diagonal(X: Array) -> Array:
     diagonal: Array = np.einsum("...jj->...j", X)
     return diagonal
@@ -137,7 +148,7 @@ class Oblique:
         phi = _transposed(B) @ (state.phi @ B)
         norm = np.sqrt(_diagonal(phi))
         phi = phi / (norm[:, :, None] * norm[:, None, :])
-        back = np.asarray(np.linalg.inv(B)).swapaxes(-1, -2) * norm[:, None, :]
+        back = _inverses(B).swapaxes(-1, -2) * norm[:, None, :]
         return state.L @ back, phi, state.M @ back
 
     def hessian(self, state: _State, criterion: Criterion) -> Array:
@@ -370,10 +381,10 @@ def _descend(
             continue
         K, predicted, definite = search.newton(now, slope)
         now, share = search.line_search(now, K, predicted, noise)
-        stuck = share == 0.0
+        stuck = (share == 0.0) | (-predicted < 1e-3 * noise)
         if stuck.any():  # no decrease left that floating point can see
             state.put(at[stuck], now.at(stuck))
-            near = np.sqrt(squared[stuck]) <= 1e3 * tolerance * scale
+            near = np.sqrt(squared[stuck]) <= _NEAR * scale
             ended[at[stuck]] = np.where(near, np.where(definite[stuck], _MINIMUM, _FLAT), _OPEN)
             at, now, length, definite = at[~stuck], now.at(~stuck), length[~stuck], definite[~stuck]
         slope, direction = search.manifold.slope(now)

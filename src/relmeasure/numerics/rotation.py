@@ -43,7 +43,8 @@ class Rotation(Result):
     criterion : float
         The value reached; NaN for ``"none"``.
     converged : bool
-        Whether the projected gradient vanished at a minimum.
+        Whether the projected gradient vanished at a minimum. Where every start ends with factors that have become one
+        (more factors than the loadings have), it is False and the loadings are unrotated.
     n_starts, n_converged : int
         Starts tried, and starts that converged.
     optima : array (k,)
@@ -205,10 +206,11 @@ def rotate(
         A * weight, criterion, starts, oblique=oblique, tolerance=tolerance, max_iterations=max_iterations
     )
     best = _best(found)
-    M = _clean(found.rotation[best], oblique=oblique)
+    kept = not _collapsed(found.phi[best])
+    M = _clean(found.rotation[best], oblique=oblique) if kept else np.eye(m)
     bends = curvature(A * weight, criterion, M, oblique=oblique)
     if rotation == "promax":
-        M = M @ promax_matrix((A * weight if given["metric"] == "normalized" else A) @ M, given["power"])
+        M, kept = _promax(A, M, weight if given["metric"] == "normalized" else np.ones((p, 1)), given["power"])
     optima, counts = _distinct(found)
     return _finished(
         A,
@@ -219,7 +221,7 @@ def rotate(
         options=given,
         parameters=numbers,
         criterion=float(found.value[best]),
-        converged=bool(found.converged[best]),
+        converged=bool(found.converged[best]) and kept,
         n_starts=len(starts),
         n_converged=int(found.converged.sum()),
         optima=optima,
@@ -305,13 +307,25 @@ _SAME = 1e-6
 """Criterion values nearer than this share of their size at the starts are one minimum."""
 
 
+def _collapsed(phi: Array) -> Any:
+    """Whether factors have become one: their correlations have no inverse, and no loadings belong to them."""
+    return np.linalg.eigvalsh(phi)[..., 0] < _SINGULAR
+
+
+_SINGULAR = 1e-8
+"""Smallest eigenvalue of factor correlations below which factors have become one."""
+
 _FLAT = 1e-6
 """An eigenvalue of the Hessian below this share of the largest is none."""
 
 
 def _best(found: Solutions) -> int:
     """Return the start with the lowest criterion, a converged one before others, the first of equals."""
-    usable = found.converged if found.converged.any() else np.ones(len(found.value), dtype=bool)
+    usable = found.converged & ~_collapsed(found.phi)
+    if not usable.any():
+        usable = ~_collapsed(found.phi)
+    if not usable.any():
+        usable = np.ones(len(found.value), dtype=bool)
     value = np.where(usable, found.value, np.inf)
     return int(np.flatnonzero(value <= value.min() + 1e-3 * _SAME * found.scale)[0])
 
@@ -332,6 +346,15 @@ def _clean(M: Array, *, oblique: bool) -> Array:
         return np.asarray(np.linalg.inv(T / np.sqrt((T * T).sum(axis=0))).T)
     u, _, vt = np.linalg.svd(M)
     return np.asarray(u @ vt)
+
+
+def _promax(A: Array, M: Array, weight: Array, power: float) -> tuple[Array, bool]:
+    """Return the rotation to promax and True; or that to varimax and False, where promax factors become one."""
+    if int(np.linalg.matrix_rank(A, tol=_SINGULAR)) < len(M):
+        return M, False
+    made = M @ promax_matrix(A * weight @ M, power)
+    ratio = np.linalg.svd(made, compute_uv=False)
+    return (made, True) if ratio[-1] ** 2 > _SINGULAR * ratio[0] ** 2 else (M, False)
 
 
 def promax_matrix(L: Array, power: float) -> Array:
