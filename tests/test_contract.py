@@ -52,6 +52,12 @@ ESTIMATORS = [
     Estimator("standard_error_of_measurement", rm.standard_error_of_measurement),
     Estimator("kmo", rm.kmo),
     Estimator("bartlett", rm.bartlett),
+    Estimator("efa", lambda d: rm.efa(d, 1)),
+    Estimator("efa ml", lambda d: rm.efa(d, 2, method="ml")),
+    Estimator("efa pairwise", lambda d: rm.efa(d, 1, missing="pairwise")),
+    Estimator("efa ordered", lambda d: rm.efa(d, 1, ordered=True)),
+    Estimator("n_factors", lambda d: rm.n_factors(d, n_replications=20)),
+    Estimator("n_factors ordered", lambda d: rm.n_factors(d, ordered=True, n_replications=5)),
     Estimator("icc", lambda d: icc(d, cluster="class_id"), items=1, clustered=True),
     Estimator("agreement", lambda d: agreement(d, cluster="class_id", minimum=1, maximum=5), clustered=True),
 ]
