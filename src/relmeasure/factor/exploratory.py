@@ -139,11 +139,11 @@ def efa(
     Examples
     --------
     >>> import numpy as np
-    >>> from relmeasure.factor.exploratory import efa
+    >>> import relmeasure as rm
     >>> pattern = np.array([[0.8, 0.0], [0.7, 0.0], [0.6, 0.0], [0.0, 0.7], [0.0, 0.6], [0.0, 0.5]])
     >>> matrix = pattern @ np.array([[1.0, 0.3], [0.3, 1.0]]) @ pattern.T
     >>> np.fill_diagonal(matrix, 1.0)
-    >>> result = efa((matrix, 200), 2)  # R: psych::fa(matrix, 2, n.obs = 200, rotate = "oblimin")
+    >>> result = rm.efa((matrix, 200), 2)  # R: psych::fa(matrix, 2, n.obs = 200, rotate = "oblimin")
     >>> result.loadings[:3, 0].round(3).tolist(), round(float(result.phi[0, 1]), 3)
     ([0.8, 0.7, 0.6], 0.3)
     """

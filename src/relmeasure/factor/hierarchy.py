@@ -20,7 +20,7 @@ Reise, S. P. (2012). The rediscovery of bifactor measurement models. Multivariat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -142,9 +142,6 @@ def schmid_leiman(loadings: Array, phi: Array) -> SchmidLeiman:
 
 
 # --------------------------------------------------------------------------- coefficients
-Denominator = Literal["implied", "observed"]
-
-
 def _sum_variance(general: Array, group: Array, uniquenesses: Array, cov: Array | None) -> float:
     if cov is not None:
         return float(np.asarray(cov).sum())

@@ -211,11 +211,11 @@ def n_factors(
     Examples
     --------
     >>> import numpy as np
-    >>> from relmeasure.factor.retention import n_factors
+    >>> import relmeasure as rm
     >>> pattern = np.kron(np.eye(2), np.full((4, 1), 0.7))
     >>> matrix = pattern @ pattern.T
     >>> np.fill_diagonal(matrix, 1.0)
-    >>> n_factors((matrix, 300)).suggestion  # R: psych::fa.parallel(matrix, n.obs = 300)
+    >>> rm.n_factors((matrix, 300)).suggestion  # R: psych::fa.parallel(matrix, n.obs = 300)
     2
     """
     _check_options(percentile, n_replications, simulation, communality)
