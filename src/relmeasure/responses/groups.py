@@ -125,7 +125,7 @@ def group_sums(
     if gone:
         raise ColumnNotFoundError.from_names(gone, names, what="named")
     parts = [
-        nw.lit(1).alias(f"{WORKING}rows"),
+        (nw.col(by[0]).is_null().cast(nw.Int64) * 0 + 1).alias(f"{WORKING}rows"),  # a literal does not fit no rows
         *(part for k, v in enumerate(values) for part in _parts(k, v, cuts, weights)),
     ]
     if weights:
