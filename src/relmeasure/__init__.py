@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.monitoring import monitor
+    from relmeasure.studies.perception import perception_gap
     from relmeasure.studies.screening import check
     from relmeasure.studies.trials import practice_trial
 
@@ -89,6 +90,7 @@ __all__ = [
     "n_factors",
     "omega",
     "ordinal_reliability",
+    "perception_gap",
     "polychoric",
     "practice_trial",
     "reciprocity",
@@ -139,6 +141,7 @@ _HOMES = {
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.monitoring": ("monitor",),
+    "relmeasure.studies.perception": ("perception_gap",),
     "relmeasure.studies.screening": ("check",),
     "relmeasure.studies.trials": ("practice_trial",),
 }
