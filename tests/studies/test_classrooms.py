@@ -244,3 +244,25 @@ def test_real_classes(shared_reference: Path) -> None:
     shown = table[table["status"] != "suppressed"]
     assert 0.78 < shown["reliability"].median() < 0.88
     assert (shown["n"] >= 6).all()
+
+
+def test_a_composite_and_its_parts_rest_on_the_same_students(instrument: Instrument, answers: Any) -> None:
+    """One student who skips one part only must not be the difference between the parts and the whole."""
+    data = answers.copy()
+    skipped = data.index[data["class_id"] == "class-12"][0]
+    data.loc[skipped, list(instrument.scale("respect_fairness").items)] = None
+    table = classroom_scores(instrument, data).to_frame()
+    counts = table.pivot(index="cluster", columns="scale", values="n").dropna()
+    assert (counts.nunique(axis=1) == 1).all()
+    wide = table.pivot(index="cluster", columns="scale", values="mean").dropna()
+    parts = wide[["care", "respect_fairness", "approachability", "trust"]].mean(axis=1)
+    assert np.allclose(parts, wide["relationship"])  # nothing is left over that could be one person's answers
+    alone = classroom_scores(instrument, data, scales=["care"]).to_frame().set_index("cluster")
+    assert alone.loc["class-12", "n"] >= counts.loc["class-12", "care"]
+
+
+def test_a_cut_off_the_scored_range_is_refused(instrument: Instrument, answers: Any) -> None:
+    """Pitfall 4.4: a point on the 0 to 100 scale, or with codes from zero, would count everybody or nobody."""
+    for point in (50.0, 0.5):
+        with pytest.raises(OptionError, match="run from 1 to 4"):
+            classroom_scores(instrument, answers, scales=["care"], below=point)

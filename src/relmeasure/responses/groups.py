@@ -12,7 +12,7 @@ import numpy as np
 from relmeasure.exceptions import ColumnNotFoundError, DataError
 from relmeasure.responses.binding import WORKING
 
-__all__ = ["GroupSums", "group_sums"]
+__all__ = ["GroupSums", "group_sums", "where_present"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -82,6 +82,18 @@ class GroupSums:
         extra = (self.weight, self.weighted, self.weighted_below, self.weight_square)
         chosen = (None if part is None else part[keep] for part in extra)
         return GroupSums(keys, self.names, *(part[keep] for part in parts), *chosen)
+
+
+def where_present(frame: Any, parts: Mapping[str, Sequence[str]]) -> Any:
+    """Blank the parts of a composite where the composite is missing: ``{"composite": ["part", ...]}``.
+
+    Composite and parts then rest on the same people, so that nobody's answers are the difference between them.
+    """
+    native = nw.from_native(frame)
+    for whole, columns in parts.items():
+        there = ~nw.col(whole).is_null()
+        native = native.with_columns(*(nw.when(there).then(nw.col(name)).alias(name) for name in columns))
+    return native.to_native()
 
 
 def group_sums(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from relmeasure._version import __version__
 from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
 from relmeasure.responses.binding import KeyedResponses, bound
-from relmeasure.responses.groups import GroupSums, group_sums
+from relmeasure.responses.groups import GroupSums, group_sums, where_present
 from relmeasure.results import Note, Provenance
 from relmeasure.scoring.scores import score_with_warnings
 
@@ -66,10 +66,21 @@ def read_classes(
     raw = data.responses if isinstance(data, KeyedResponses) else data
     responses, raised = bound(instrument, raw, scales=list(scales), unknown=unknown)
     scored, more = score_with_warnings(instrument, responses, scales=list(scales))
+    scored = where_present(scored, _reported_parts(instrument, scales))
     sums = group_sums(scored, scales, named, cuts=cuts, weights=weights)
     dropped = _without_keys(responses.n_rows, int(sums.rows.sum()), named)
     kept = responses.warnings if raw is responses else ()
     return ClassData(scored, sums, responses.n_rows, [*raised, *more, *dropped], kept)
+
+
+def _reported_parts(instrument: Instrument, scales: Sequence[str]) -> dict[str, list[str]]:
+    """Composites among the scales, and those of their parts that are reported too."""
+    parts: dict[str, list[str]] = {}
+    for name in scales:
+        if instrument.scale(name).subscales:
+            items = set(instrument.scale_items(name))
+            parts[name] = [other for other in scales if other != name and set(instrument.scale_items(other)) < items]
+    return {name: found for name, found in parts.items() if found}
 
 
 def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[RelmeasureWarning]:
@@ -107,13 +118,26 @@ def check_gates(min_disclose: int, min_report: int, conf_level: float) -> None:
         raise OptionError(f"conf_level={conf_level}: a number between 0 and 1 is needed.")
 
 
-def point_of_each(argument: str, point: float | Mapping[str, float] | None, scales: Sequence[str]) -> dict[str, float]:
-    """One point for all scales, or one for each that is named."""
+def point_of_each(
+    argument: str,
+    point: float | Mapping[str, float] | None,
+    scales: Sequence[str],
+    instrument: Instrument | None = None,
+) -> dict[str, float]:
+    """One point for all scales, or one for each that is named; with an instrument, one off the scores is an error."""
     if point is None:
         return {}
-    if not isinstance(point, Mapping):
-        return {name: float(point) for name in scales}
-    for name in point:
+    points = point if isinstance(point, Mapping) else dict.fromkeys(scales, float(point))
+    for name, value in points.items():
         if name not in scales:
             raise OptionError.from_value(argument, name, scales)
-    return {name: float(value) for name, value in point.items()}
+        if instrument is None or instrument.scale(name).scoring.norms is not None:
+            continue
+        low, high = instrument.scale_range(name)
+        if not low <= value <= high:
+            raise OptionError(
+                f"{argument}={value:g} for scale '{name}': scores run from {low:g} to {high:g}. Give a point there.",
+                scale=name,
+                value=value,
+            )
+    return {name: float(value) for name, value in points.items()}

@@ -207,7 +207,7 @@ def classroom_scores(
     check_scales(instrument, wanted, level)
     check_gates(min_disclose, min_report, conf_level)
     _check_interval(interval, n_boot)
-    cuts = point_of_each("below", below, wanted)
+    cuts = point_of_each("below", below, wanted, instrument)
     gates = Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), cuts)
     keys = [name for name in (school, cluster, wave) if name is not None]
     if by in keys:
