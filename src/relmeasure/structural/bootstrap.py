@@ -197,7 +197,7 @@ def _replicate(fit: StructuralFit, engine: Engine, cases: Cases) -> Array | None
     """Return the parameters of one sample; None when it has no solution."""
     try:
         sample = _sample(engine, cases)
-        table = with_sample_moments(engine.table, sample.groups)
+        table = with_sample_moments(engine.table, sample.groups, unbiased=not engine.method.is_likelihood)
         other = Engine(table, sample, engine.method, cases)
         found = solve(other.discrepancy, other.restrictions, np.asarray(fit.x))
     except (RelmeasureError, np.linalg.LinAlgError):

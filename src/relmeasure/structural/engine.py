@@ -77,7 +77,9 @@ class Engine:
     @cached_property
     def information_discrepancy(self) -> Discrepancy:
         """The objective with groups weighted by their rows: standard errors rest on it, as in lavaan."""
-        return self.discrepancy if self.weights == self.sample.shares else self._discrepancy(self.sample.shares)
+        if self.method.ordinal or self.weights == self.sample.shares:
+            return self.discrepancy
+        return self._discrepancy(self.sample.shares)
 
     def _discrepancy(self, weights: tuple[float, ...]) -> Discrepancy:
         groups, kind = self.sample.groups, self.method.discrepancy

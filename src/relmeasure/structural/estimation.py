@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def solve(
     *,
     accept: Callable[[Array], bool] | None = None,
     max_iterations: int = 200,
+    fallback: Array | None = None,
 ) -> Solution:
     """Minimise; on failure start again from displaced values and keep the best.
 
@@ -94,13 +95,15 @@ def solve(
         them converges to a lower value.
     max_iterations : int
         Steps per start.
+    fallback : array (q,), optional
+        Values to start again from, if not from ``start``.
     """
     reduced = Reduced(discrepancy, restrictions)
     best: Solution | None = None
-    for n, point in enumerate(_starts(reduced, restrictions, start), start=1):
+    for n, point in enumerate(_starts(reduced, restrictions, start, fallback), start=1):
         minimum = minimize(reduced, point, max_iterations=max_iterations)
         found = Solution(restrictions.expand(minimum.x), minimum, minimum.value, n)
-        best = found if best is None else _better(best, found)
+        best = found if best is None else replace(_better(best, found), n_starts=n)
         if best.converged and (accept is None or accept(best.x)):
             break
         if n > 2 and best.converged:
@@ -121,7 +124,7 @@ def _better(first: Solution, second: Solution) -> Solution:
     return second if second.value < first.value - 1e-9 * (1.0 + abs(first.value)) else first
 
 
-def _starts(reduced: Reduced, restrictions: Restrictions, start: Array) -> Sequence[Array]:
+def _starts(reduced: Reduced, restrictions: Restrictions, start: Array, fallback: Array | None) -> Sequence[Array]:
     """The start itself, a cautious version of it where it has no value, and random displacements."""
     first = restrictions.reduce(start)
     if not math.isfinite(reduced.value(first)):
@@ -131,8 +134,11 @@ def _starts(reduced: Reduced, restrictions: Restrictions, start: Array) -> Seque
                 first = smaller
                 break
     rng = np.random.default_rng(1969)
+    base = start if fallback is None else fallback
     others = [
-        restrictions.reduce(start * rng.uniform(0.5, 1.5, len(start)) + rng.uniform(-0.05, 0.05, len(start)))
+        restrictions.reduce(base * rng.uniform(0.5, 1.5, len(start)) + rng.uniform(-0.05, 0.05, len(start)))
         for _ in range(_EXTRA_STARTS)
     ]
+    if fallback is not None and not np.array_equal(fallback, start):
+        others = [restrictions.reduce(fallback), *others[1:]]
     return [first, *others]

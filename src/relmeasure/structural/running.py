@@ -228,7 +228,7 @@ def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[Param
 
 def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Call) -> StructuralFit:
     """Estimate and assess a table on the data that were read."""
-    table = with_sample_moments(table, reading.sample.groups)
+    table = with_sample_moments(table, reading.sample.groups, unbiased=not method.is_likelihood)
     engine = Engine(table, reading.sample, method, reading.cases)
     start = starting_values(table, reading.sample.groups)
     names = [group.moment_names for group in reading.sample.groups] if method.ordinal else None
@@ -240,6 +240,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         start,
         accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
         max_iterations=call.max_iterations,
+        fallback=starting_values(table, reading.sample.groups, given=False),
     )
     fitted = Fitted(engine, solution.x, solution.active)
     raised, status = _judge(fitted, solution, identification)
@@ -252,7 +253,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
             status = replace(status, level="caution", reasons=(*status.reasons, text))
     indices = measures(fitted, fit_baseline(engine)) if solution.converged else {}
     notes = (*reading.sample.notes, *announce([*reading.warnings, *raised]))
-    fit = StructuralFit(
+    return StructuralFit(
         function=call.function,
         table=table,
         sample=reading.sample,
@@ -266,8 +267,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         conf_level=call.conf_level,
         provenance=_provenance(call, reading),
         warnings=notes,
-    )
-    return fit._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
+    )._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
 
 
 def _judge(

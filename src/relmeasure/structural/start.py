@@ -20,8 +20,10 @@ __all__ = ["starting_values", "with_sample_moments"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def with_sample_moments(table: ParameterTable, groups: list[GroupSample] | tuple[GroupSample, ...]) -> ParameterTable:
-    """Return the table with the moments of exogenous variables filled in."""
+def with_sample_moments(
+    table: ParameterTable, groups: list[GroupSample] | tuple[GroupSample, ...], *, unbiased: bool = False
+) -> ParameterTable:
+    """Return the table with the moments of exogenous variables filled in; ``unbiased``: with divisor n - 1."""
     if not any(table.exo):
         return table
     at = {name: i for i, name in enumerate(table.observed)}
@@ -31,20 +33,23 @@ def with_sample_moments(table: ParameterTable, groups: list[GroupSample] | tuple
             continue
         group = groups[table.group[row] - 1]
         i = at[table.lhs[row]]
-        fixed[row] = float(group.mean[i] if table.op[row] == "~1" else group.cov[i, at[table.rhs[row]]])
+        cov = group.unbiased if unbiased else group.cov
+        fixed[row] = float(group.mean[i] if table.op[row] == "~1" else cov[i, at[table.rhs[row]]])
     return table.with_fixed(fixed)
 
 
-def starting_values(table: ParameterTable, groups: list[GroupSample] | tuple[GroupSample, ...]) -> Array:
-    """Return a starting value for each free parameter."""
+def starting_values(
+    table: ParameterTable, groups: list[GroupSample] | tuple[GroupSample, ...], *, given: bool = True
+) -> Array:
+    """Return a starting value for each free parameter; ``given=False`` leaves out those that the user gave."""
     x = np.zeros(table.n_free)
     for number, group in enumerate(groups, start=1):
         guess = _Guess(table, number, group)
         for row in table.free_rows:
             if table.group[row] != number:
                 continue
-            given = table.start[row]
-            x[table.free[row] - 1] = given if not math.isnan(given) else guess.value(row)
+            own = table.start[row]
+            x[table.free[row] - 1] = own if given and not math.isnan(own) else guess.value(row)
     return x
 
 

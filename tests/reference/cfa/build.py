@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from relmeasure.samplestats.polychoric import polychoric_from_codes
+
 HERE = Path(__file__).parent
 BFI = [f"{scale}{k}" for scale in "ACENO" for k in range(1, 6)]
 
@@ -21,6 +23,13 @@ def rows(folder: Path, name: str, columns: list[str]) -> np.ndarray:
     with (folder / "data" / name / "data.csv").open(encoding="utf-8") as file:
         found = [[row[c] for c in columns] for row in csv.DictReader(file)]
     return np.array([[np.nan if v in ("", "NA") else float(v) for v in row] for row in found])
+
+
+def agreeableness(folder: Path) -> dict[str, object]:
+    """Thresholds, polychoric correlations and their covariance of five items: what weighted least squares starts from."""
+    values = rows(folder, "bfi", BFI)
+    codes = values[~np.isnan(values).any(axis=1)][:, :5] - 1
+    return polychoric_from_codes(codes, BFI[:5], categories=[range(6)] * 5, missing="listwise", acov=True).to_dict()
 
 
 def main(folder: Path) -> None:
@@ -51,6 +60,11 @@ def main(folder: Path) -> None:
         "bfi5_ml": values["bfi5_ml"],
     }
     bfi["bfi5_ml"].pop("scores", None)
+    ordered = {"meta": values["meta"], "polychoric": agreeableness(folder)}
+    ordered |= {name: values[name] for name in ("bfiA_wlsmv_1f", "bfiA_wls_full")}
+    for block in ("WLS.V_diag", "gamma", "wls_obs"):
+        ordered["bfiA_wlsmv_1f"].pop(block, None)
+    (HERE / "ordered.json").write_text(json.dumps(ordered) + "\n", encoding="utf-8")
     (HERE / "bfi.json").write_text(json.dumps(bfi) + "\n", encoding="utf-8")
 
 
