@@ -85,6 +85,8 @@ def _check_header(path: Path, delimiter: str) -> None:
             names, first = next(rows, []), next(rows, [])
         except csv.Error:
             return
+    if not names:
+        raise ValueError("the file is empty")
     if len(first) > len(names):
         raise UnsupportedDataError(
             f"{path}: the first row has {len(first)} cells, the header {len(names)} names. Name every column "

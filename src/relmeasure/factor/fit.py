@@ -140,7 +140,7 @@ def residual_measures(cor: Array, common: Array, uniquenesses: Array, df: int, n
     p = len(cor)
     left = cor - common
     diagonal = np.diag(left)
-    off = float((left**2).sum() - (diagonal**2).sum())
+    off = float(((left - np.diag(diagonal)) ** 2).sum())
     total = float((cor**2).sum())
     return {
         "srmr": math.sqrt((off / 2 + float(((diagonal - uniquenesses) ** 2).sum())) / (p * (p + 1) / 2)),
