@@ -23,6 +23,9 @@ __all__ = ["categorical_residuals", "categorical_robust", "categorical_lack", "c
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_EXACT = 1e-6
+"""Largest residual of a threshold that is reproduced: correlations alone say nothing of restricted thresholds."""
+
 
 def categorical_test(fitted: Fitted, chisq: float, df: float) -> ChiSquare:
     """Scale a least-squares statistic of ordered items by its mean (WLSM), or its mean and variance (WLSMV)."""
@@ -50,7 +53,7 @@ def residual_weights(fitted: Fitted) -> Array:
         out[own, own] = V[:, None] * G if V.ndim == 1 else V @ G
     if bread is None:
         return np.full_like(out, np.nan)
-    left = np.concatenate([w * P for w, P in zip(engine.weights, pulled, strict=True)])
+    left = np.concatenate([w * P for w, P in zip(engine.sample.shares, pulled, strict=True)])
     right = np.concatenate([P.T @ G for P, G in zip(pulled, spread, strict=True)], axis=1)
     weights: Array = out - left @ (bread @ right)
     return weights
@@ -68,7 +71,6 @@ def categorical_residuals(fitted: Fitted, k: int) -> dict[str, Array]:
         "m": np.asarray(group.mean),
         "mu": np.where(ordered, np.asarray(group.mean), state.mu),
         "thresholds": objective.residuals(fitted.x)[k][[place for place, _, _ in block.threshold]],
-        "continuous": ~ordered,
     }
 
 
@@ -99,20 +101,24 @@ def categorical_robust(fitted: Fitted, df: float) -> ChiSquare | None:
     objective, engine = _objective(fitted), fitted.engine
     if any(len(block.ordered) < block.structure.n_observed for block in objective.blocks) or df <= 0:
         return None
-    statistic = mean = 0.0
     bread = fitted.inverse_within(fitted.information("expected"))
-    jacobians = objective.jacobians(fitted.x)
     if bread is None:
         return None
-    for k, (block, J) in enumerate(zip(objective.blocks, jacobians, strict=True)):
-        moments = categorical_residuals(fitted, k)
+    statistic = mean = 0.0
+    spread = bread @ fitted.categorical_meat @ bread
+    for k, (block, J) in enumerate(zip(objective.blocks, objective.jacobians(fitted.x), strict=True)):
+        moments, weight = categorical_residuals(fitted, k), engine.sample.shares[k]
+        if np.abs(moments["thresholds"]).max(initial=0.0) > _EXACT:
+            return None
         try:
-            statistic += engine.weights[k] * _normal_distance(moments["S"], moments["sigma"])
+            statistic += weight * _normal_distance(moments["S"], moments["sigma"])
             W = _correlation_weights(block, moments["sigma"])
         except np.linalg.LinAlgError:
             return None
-        P = np.eye(len(J)) - J @ (bread @ (engine.weights[k] * weigh(objective.V[k], J).T))
-        mean += float(((P.T @ W @ P) * np.asarray(engine.sample.groups[k].acov)).sum())
+        G = np.asarray(engine.sample.groups[k].acov)
+        pulled = weigh(objective.V[k], J).T @ G
+        mean += float((W * G).sum()) - 2.0 * weight * float(((J @ bread) * (W @ pulled.T)).sum())
+        mean += weight * float(((W @ J) * (J @ spread)).sum())
     n = engine.sample.n_obs
     scale = n / engine.n_effective  # both as lavaan has them
     return ChiSquare(scale * n * statistic, df, scale * mean / df)

@@ -77,9 +77,7 @@ class Engine:
     @cached_property
     def information_discrepancy(self) -> Discrepancy:
         """The objective with groups weighted by their rows: standard errors rest on it, as in lavaan."""
-        if self.method.ordinal or self.weights == self.sample.shares:
-            return self.discrepancy
-        return self._discrepancy(self.sample.shares)
+        return self.discrepancy if self.weights == self.sample.shares else self._discrepancy(self.sample.shares)
 
     def _discrepancy(self, weights: tuple[float, ...]) -> Discrepancy:
         groups, kind = self.sample.groups, self.method.discrepancy
@@ -255,7 +253,7 @@ class Fitted:
         for k, state in enumerate(self.states):
             left = weigh(weights[k], moment_jacobian(state))
             S = engine.sample.groups[k].unbiased
-            parts.append(engine.weights[k] * normal_acov_product(left, S, means=state.structure.has_means))
+            parts.append(engine.sample.shares[k] * normal_acov_product(left, S, means=state.structure.has_means))
         return engine.structure.scatter_matrix(parts)
 
     @cached_property
@@ -267,8 +265,13 @@ class Fitted:
         out = np.zeros((engine.table.n_free, engine.table.n_free))
         for k, J in enumerate(discrepancy.jacobians(self.x)):
             pulled = weigh(discrepancy.V[k], J)
-            out += engine.weights[k] * (pulled.T @ np.asarray(engine.sample.groups[k].acov) @ pulled)
+            out += engine.sample.shares[k] * (pulled.T @ np.asarray(engine.sample.groups[k].acov) @ pulled)
         return out
+
+    @property
+    def score_covariance(self) -> Array:
+        """Covariance of the gradient, whatever the objective, array (q, q)."""
+        return self.categorical_meat if self.engine.method.ordinal else self.meat
 
     @cached_property
     def covariance(self) -> Array | None:

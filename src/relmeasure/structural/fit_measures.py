@@ -165,12 +165,13 @@ def _comparative(chisq: float, df: float, base: float, base_df: float, tag: str)
     per_df = chisq / df if df > 0 else math.nan
     base_per_df = base / base_df if base_df > 0 else math.nan
     tli = (base_per_df - per_df) / (base_per_df - 1.0) if df > 0 and base_per_df != 1.0 else 1.0
-    nfi = (base - chisq) / base if base > 0 else math.nan
+    nested = df <= base_df  # with equal thresholds a model can be more restricted than the baseline
+    nfi = (base - chisq) / base if base > 0 and nested else math.nan
     return {
         f"cfi{tag}": 1.0 - _ratio(max(excess, 0.0), max(excess, base_excess, 0.0), 0.0),
         f"tli{tag}": tli,
         f"nnfi{tag}": tli,
-        f"rfi{tag}": (base_per_df - per_df) / base_per_df if df > 0 else 1.0,
+        f"rfi{tag}": math.nan if not nested else (base_per_df - per_df) / base_per_df if df > 0 else 1.0,
         f"nfi{tag}": nfi,
         f"pnfi{tag}": df / base_df * nfi if base_df > 0 else math.nan,
         f"ifi{tag}": _ratio(base - chisq, base - df, 1.0),
@@ -230,7 +231,7 @@ def residual_indices(
     ----------
     groups : sequence of mapping
         Per group ``S``, ``sigma`` (p, p), ``m``, ``mu`` (p,); with ordered items ``thresholds``, the residuals of
-        thresholds, and ``continuous``, which items are not ordered.
+        thresholds.
     weights : sequence of float
         Share of each group.
     means : bool
@@ -273,24 +274,19 @@ def _group_residuals(group: Mapping[str, Array], *, means: bool) -> dict[str, fl
 
 
 def _ordered_residuals(group: Mapping[str, Array]) -> dict[str, float]:
-    """RMR and SRMR with ordered items: without variances that are one by definition; thresholds stand for means."""
-    S, sigma, continuous = group["S"], group["sigma"], group["continuous"]
+    """RMR and SRMR with ordered items: thresholds enter the plain indices, ``_nomean`` leaves them out."""
+    S, sigma = group["S"], group["sigma"]
     sd, implied_sd = np.sqrt(np.diag(S)), np.sqrt(np.maximum(np.diag(sigma), 1e-300))
     upper, strict = np.triu_indices(len(S)), np.triu_indices(len(S), 1)
-    gap = (group["m"] - group["mu"])[continuous]
-    raw = (S - sigma)[upper] ** 2
-    bentler = ((S - sigma) / np.outer(sd, sd))[upper] ** 2
-    correlation = ((S / np.outer(sd, sd) - sigma / np.outer(implied_sd, implied_sd)) ** 2)[strict]
     plain = group["thresholds"] ** 2
     out = {}
-    for name, cov, means in (
-        ("rmr", raw, gap**2),
-        ("srmr_bentler", bentler, (gap / sd[continuous]) ** 2),
-        ("crmr", correlation, (gap / sd[continuous]) ** 2),
+    for name, cov in (
+        ("rmr", (S - sigma)[upper]),
+        ("srmr_bentler", ((S - sigma) / np.outer(sd, sd))[upper]),
+        ("crmr", (S / np.outer(sd, sd) - sigma / np.outer(implied_sd, implied_sd))[strict]),
     ):
-        both = np.concatenate([cov, means, plain])
-        out[f"{name}_nomean"] = math.sqrt(float(cov.mean()))
-        out[name] = math.sqrt(float(both.mean()))
+        out[f"{name}_nomean"] = math.sqrt(float((cov**2).mean()))
+        out[name] = math.sqrt(float(np.concatenate([cov**2, plain]).mean()))
     out["srmr"] = out["srmr_bentler_nomean"]
     return out
 

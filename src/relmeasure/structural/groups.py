@@ -1,11 +1,14 @@
 """Equality over groups: which parameters share a label, and what their equality sets free.
 
-Equal loadings with ``std_lv`` free the factor variances of later groups; equal intercepts or thresholds free their
-factor means; equal thresholds free the scales (delta) or residual variances (theta) of ordered items.
+Equal loadings with ``std_lv`` free the factor variances of later groups; equal intercepts free their factor means;
+equal thresholds free the scales (delta) or residual variances (theta) of ordered items, and their intercepts unless
+these are to be equal, that is zero (Wu & Estabrook, 2016).
 
 References
 ----------
-Meredith, W. (1993). Measurement invariance, factor analysis and factorial invariance. Psychometrika, 58, 525-543.
+Meredith, W. (1993). Measurement invariance, factor analysis and factorial invariance. Psychometrika, 58, 525-543. Wu,
+H., & Estabrook, R. (2016). Identification of confirmatory factor analysis models of different levels of invariance for
+ordered categorical outcomes. Psychometrika, 81, 1014-1045.
 """
 
 from __future__ import annotations
@@ -73,13 +76,15 @@ def equate_groups(
 
 def _set_free(rows: Sequence[Row], factors: set[str], equal: Sequence[str], *, std_lv: bool) -> None:
     """Free in later groups what equality identifies there."""
+    ordered = {row.lhs for row in rows if row.op == "|"}
     for row in rows:
         if row.group == 1 or row.user or row.is_free or row.exo:
             continue
         kind = kind_of(row, factors)
         frees = {
             "lv_variances": std_lv and "loadings" in equal,
-            "means": "intercepts" in equal or "thresholds" in equal,
+            "means": "intercepts" in equal,
+            "intercepts": "thresholds" in equal and row.lhs in ordered,
             "scales": "thresholds" in equal and not row.derived,
             "residuals": "thresholds" in equal and not row.derived and row.fixed == 1.0,
         }

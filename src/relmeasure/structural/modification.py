@@ -5,7 +5,8 @@ With the score ``s`` and the expected information ``I``, per observation,
 .. math:: MI_k = N s_k^2 / v_k, \quad EPC_k = s_k / v_k, \quad v_k = I_{kk} - I_{k\theta} I_{\theta\theta}^{-1}
 I_{\theta k},
 
-where equality constraints confine ``theta`` to what they leave free.
+where equality constraints confine ``theta`` to what they leave free. Least-squares objectives, whose chi-square is
+``(N - 1) F``, take ``(N - 1) s / N`` for the score, as in lavaan.
 
 References
 ----------
@@ -52,8 +53,8 @@ def modification_table(fitted: Fitted) -> Table:
         cross, own = discrepancy.candidate_information(fitted.x, k, candidates)
         left = own - ((cross @ inverse) * cross).sum(axis=1)
         powerful = np.flatnonzero(left > _NO_POWER * own)
-        mi = engine.n_effective * score[powerful] ** 2 / left[powerful]
-        epc = score[powerful] / left[powerful]
+        mi = engine.n_effective**2 / engine.sample.n_obs * score[powerful] ** 2 / left[powerful]
+        epc = engine.n_effective / engine.sample.n_obs * score[powerful] / left[powerful]
         scales = [_scales(table, state, kind) for kind in ("lv", "all", "nox")]
         for at, index_value, change in zip(powerful, mi, epc, strict=True):
             lhs, op, rhs = names[at]

@@ -8,6 +8,7 @@ import numpy as np
 
 from relmeasure.exceptions import EstimationError, UnsupportedDataError
 from relmeasure.structural.engine import Fitted
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 from relmeasure.structural.parameter_table import ParameterTable
 
 __all__ = ["at_implied_moments", "difference_traces"]
@@ -58,22 +59,40 @@ def difference_traces(restricted: Fitted, larger: Fitted) -> tuple[float, float]
         raise EstimationError("The information matrix of the larger model is singular: no difference test.")
     A = _restrictions(restricted, larger)
     inner = A @ inverse @ A.T
-    spread = A @ inverse @ larger.meat @ inverse @ A.T
+    spread = A @ inverse @ larger.score_covariance @ inverse @ A.T
     M = np.linalg.solve(inner, spread)
     return float(np.trace(M)), float((M * M.T).sum())
 
 
 def _restrictions(restricted: Fitted, larger: Fitted) -> Array:
     """Return the directions of the larger model's parameters that the restricted one forbids, array (d, q)."""
-    small = _moments_by_parameters(restricted, larger.engine.table.observed) @ restricted.tangent
-    big = _moments_by_parameters(larger, larger.engine.table.observed) @ larger.tangent
-    inside = np.linalg.lstsq(big, small, rcond=None)[0]
+    if isinstance(larger.engine.discrepancy, CategoricalLeastSquares):
+        small, big = _categorical_jacobians(restricted, larger)
+    else:
+        names = larger.engine.table.observed
+        small, big = _moments_by_parameters(restricted, names), _moments_by_parameters(larger, names)
+    inside = np.linalg.lstsq(big @ larger.tangent, small @ restricted.tangent, rcond=None)[0]
     _, roots, right = np.linalg.svd(inside.T)
     rank = int((roots > 1e-8 * max(float(roots.max(initial=0.0)), 1e-300)).sum())
-    forbidden = right[rank:]
-    back = np.linalg.pinv(larger.tangent)
-    out: Array = forbidden @ back
+    out: Array = right[rank:] @ np.linalg.pinv(larger.tangent)
     return out
+
+
+def _categorical_jacobians(restricted: Fitted, larger: Fitted) -> tuple[Array, Array]:
+    """Return the Jacobians of thresholds and correlations of both models, moments in the order of the larger one."""
+    first, second = restricted.engine.discrepancy, larger.engine.discrepancy
+    if not isinstance(first, CategoricalLeastSquares) or not isinstance(second, CategoricalLeastSquares):
+        raise EstimationError("Only one of the models is of ordered items: no difference test.")
+    small, groups = [], zip(restricted.engine.sample.groups, larger.engine.sample.groups, strict=True)
+    for J, (mine, theirs) in zip(first.jacobians(restricted.x), groups, strict=True):
+        place = {_moment_key(name): k for k, name in enumerate(mine.moment_names)}
+        small.append(J[[place[_moment_key(name)] for name in theirs.moment_names]])
+    return np.concatenate(small), np.concatenate(second.jacobians(larger.x))
+
+
+def _moment_key(name: str) -> tuple[str, ...]:
+    """The two sides of a correlation are interchangeable."""
+    return tuple(sorted(name.split("~~"))) if "~~" in name else (name,)
 
 
 def _moments_by_parameters(fitted: Fitted, names: tuple[str, ...]) -> Array:

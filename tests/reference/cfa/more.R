@@ -42,10 +42,13 @@ ho <- hs; for (j in names(cuts)) ho[[j]] <- findInterval(hs[[j]], cuts[[j]])
 it <- names(cuts); res$ordered <- OUT(cfa(m, ho, ordered = it)); res$ordered_theta <- OUT(cfa(m, ho, ordered = it, parameterization = "theta")); res$ordered_wlsm <- OUT(cfa(m, ho, ordered = it, estimator = "WLSM")); res$ordered_uls <- OUT(cfa(m, ho, ordered = it, estimator = "ULS")); res$ordered_resid <- OUT(cfa(paste0(m, "\nx1 ~~ x4"), ho, ordered = it))
 res$ordered_regression <- OUT(sem(paste0(m, "\nspeed ~ visual + textual"), ho, ordered = it)); res$ordered_regression_theta <- OUT(sem(paste0(m, "\nspeed ~ visual + textual"), ho, ordered = it, parameterization = "theta"))
 res$ordered_groups <- OUT(cfa(m, ho, ordered = it, group = "school")); res$ordered_groups_thresholds <- OUT(cfa(m, ho, ordered = it, group = "school", group.equal = c("loadings", "thresholds"))); res$ordered_groups_theta <- OUT(cfa(m, ho, ordered = it, group = "school", group.equal = c("loadings", "thresholds"), parameterization = "theta"))
-res$mixed <- OUT(cfa(m, ho, ordered = it[1:5])); res$mixed_theta <- OUT(cfa(m, ho, ordered = it[1:5], parameterization = "theta"))
+hx <- ho; hx[, it[6:9]] <- hs[, it[6:9]]
+res$mixed <- OUT(cfa(m, hx, ordered = it[1:5])); res$mixed_theta <- OUT(cfa(m, hx, ordered = it[1:5], parameterization = "theta"))
+fm <- cfa(m, hx, ordered = it[1:5]); G <- lavInspect(fm, "gamma"); res$mixed_sample <- list(names = rownames(G), gamma = unname(unclass(G)), obs = as.numeric(lavInspect(fm, "wls.obs")))
 hp <- ho; for (j in it) hp[is.na(hm[[j]]), j] <- NA
 res$ordered_pairwise <- OUT(cfa(m, hp, ordered = it, missing = "pairwise"))
 o1 <- cfa(m, ho, ordered = it); o0 <- cfa(m, ho, ordered = it, orthogonal = TRUE); res$lrt$wlsmv <- as.list(as.data.frame(unclass(lavTestLRT(o1, o0)))); x <- as.list(as.data.frame(unclass(modindices(o1, sort. = TRUE)))[1:15, ]); res$mi_ordered <- x
 g1 <- cfa(m, ho, ordered = it, group = "school", group.equal = "loadings"); g0 <- cfa(m, ho, ordered = it, group = "school", group.equal = c("loadings", "thresholds")); res$lrt$wlsmv_groups <- as.list(as.data.frame(unclass(lavTestLRT(g1, g0))))
+for (e in c("GLS", "ULS")) res[[paste0("mi_", e)]] <- as.list(as.data.frame(unclass(modindices(cfa(m, hs, estimator = e), sort. = TRUE)))[1:8, ])
 res$ids <- hs$id
 cat(toJSON(res, digits = NA, auto_unbox = TRUE, na = "null", null = "null", force = TRUE), "\n")
