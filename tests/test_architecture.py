@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     map(
         frozenset,
         (
-            {"_version", "exceptions"},
+            {"_version", "exceptions", "round_trip"},
             {"results"},
             {"instruments", "numerics"},
             {"samplestats", "disclosure"},

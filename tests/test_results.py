@@ -165,3 +165,8 @@ def test_warnings_point_at_the_users_line_and_stay_in_the_result() -> None:
     assert notes[0].code == "few-items"
     copied = pickle.loads(pickle.dumps(caught[0].message))
     assert copied.details == {"n": 2}
+
+
+def test_a_result_prints_itself_instead_of_its_arrays() -> None:
+    table = Table({"item": ("a", "b"), "mean": (1.5, 2.0)})
+    assert repr(table) == str(table) == table.summary()

@@ -15,15 +15,15 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
-import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 import numpy as np
 
 from relmeasure.exceptions import MissingExtraError, OptionError, RelmeasureWarning, UnsupportedDataError, warn_user
+from relmeasure.round_trip import RoundTrip, decode, encode, fill_nan, frozen_array, same, scalar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,21 +41,20 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 """A read-only array of integers inside a result."""
 
 
-def frozen_array(values: Any, dtype: Any = np.float64) -> Any:
-    """Return a read-only copy of ``values``."""
-    array = np.array(values, dtype=dtype)
-    array.setflags(write=False)
-    return array
-
-
 # --------------------------------------------------------------------------- base
-class Result:
+class Result(RoundTrip):
     """Base of every result. Subclasses are ``@dataclass(frozen=True, eq=False)``.
 
     A subclass overrides ``_table()`` to say what its tidy frame holds, and ``summary()`` where a table is not enough.
     """
 
     kind: ClassVar[str] = "result"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Set on the class itself, or the dataclass decorator would write one that prints every array.
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         self._freeze_arrays()
@@ -86,7 +85,7 @@ class Result:
         """Return a dict that JSON can hold; ``from_dict`` restores the result from it."""
         payload: dict[str, Any] = {"type": type(self).__name__}
         for f in dataclasses.fields(self):  # type: ignore[arg-type]
-            payload[f.name] = _encode(getattr(self, f.name))
+            payload[f.name] = encode(getattr(self, f.name))
         return payload
 
     @classmethod
@@ -97,20 +96,20 @@ class Result:
                 f"This dict holds a {payload.get('type')!r}, not a {cls.__name__}: use the from_dict of that class.",
                 type=payload.get("type"),
             )
-        hints = _hints(cls)  # type: ignore[arg-type]
+        hints = _hints(cls)
         names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
-        return cls(**{name: _decode(payload[name], hints[name]) for name in names if name in payload})
+        return cls(**{name: decode(payload[name], hints[name]) for name in names if name in payload})
 
     def equals(self, other: object, *, rtol: float = 1e-9, atol: float = 0.0) -> bool:
         """Whether ``other`` is the same kind of result with the same content, numbers within the tolerances."""
         if type(other) is not type(self):
             return False
         return all(
-            _same(getattr(self, f.name), getattr(other, f.name), rtol, atol)
+            same(getattr(self, f.name), getattr(other, f.name), rtol, atol)
             for f in dataclasses.fields(self)  # type: ignore[arg-type]
         )
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.summary()
 
     def _repr_html_(self) -> str:
@@ -257,13 +256,13 @@ class Table(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the columns as lists, and which of them hold floats (None there is NaN)."""
         floats = [name for name, values in self.columns.items() if values and isinstance(values[0], float)]
-        return {"type": "Table", "columns": _encode(self.columns), "floats": floats}
+        return {"type": "Table", "columns": encode(self.columns), "floats": floats}
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> Self:
         """Restore a table from ``to_dict()``."""
         floats = set(payload["floats"])
-        columns = {k: _fill_nan(list(v)) if k in floats else v for k, v in payload["columns"].items()}
+        columns = {k: fill_nan(list(v)) if k in floats else v for k, v in payload["columns"].items()}
         return cls({name: tuple(values) for name, values in columns.items()})
 
     def to_frame(self, kind: FrameKind = "pandas") -> Any:
@@ -391,11 +390,6 @@ class Estimate(Result):
 
 
 # --------------------------------------------------------------------------- dict, equality, text
-def _scalar(value: Any) -> Any:
-    """Turn NumPy scalars into Python ones."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
 _PLAIN: tuple[set[type], ...] = ({float}, {int}, {str}, set())
 
 
@@ -404,7 +398,7 @@ def _column(values: Iterable[Any]) -> Column:
     given = tuple(values)
     if set(map(type, given)) in _PLAIN:  # most columns, at a tenth of the time
         return given
-    plain = tuple(_scalar(v) for v in given)
+    plain = tuple(scalar(v) for v in given)
     if any(isinstance(v, float) for v in plain) and all(v is None or _is_number(v) for v in plain):
         return tuple(math.nan if v is None else float(v) for v in plain)
     return plain
@@ -422,79 +416,9 @@ def _cell(value: object, digits: int) -> str:
     return str(value)
 
 
-def _encode(value: Any) -> Any:
-    if isinstance(value, Result):
-        return value.to_dict()
-    if isinstance(value, np.ndarray):
-        return _encode(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(k): _encode(v) for k, v in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_encode(v) for v in value]
-    value = _scalar(value)
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if math.isinf(value):
-            return "inf" if value > 0 else "-inf"
-    return value
-
-
 @cache
 def _hints(cls: type[Any]) -> dict[str, Any]:
     import sys
 
     names = dict(vars(sys.modules[cls.__module__]))
     return get_type_hints(cls, globalns={**globals(), **names})
-
-
-def _decode(value: Any, hint: Any) -> Any:
-    """Undo ``_encode``, guided by the annotation of the field."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _decode(value, next(a for a in args if a is not type(None)))
-    if origin is np.ndarray:
-        dtype = get_args(args[1])[0]
-        filled = _fill_nan(value) if np.issubdtype(dtype, np.floating) else value
-        return frozen_array(filled, dtype)
-    if origin is tuple:
-        inner = args[0] if args else Any
-        return tuple(_decode(v, inner) for v in value)
-    if origin in (dict, Mapping):
-        inner = args[1] if args else Any
-        return {k: _decode(v, inner) for k, v in value.items()}
-    if isinstance(hint, type) and issubclass(hint, Result):
-        return hint.from_dict(value)
-    if hint is float:
-        return math.nan if value is None else float(value)
-    return value
-
-
-def _fill_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_fill_nan(v) for v in value]
-    return math.nan if value is None else float(value)
-
-
-def _same(a: Any, b: Any, rtol: float, atol: float) -> bool:
-    if isinstance(a, Result):
-        return a.equals(b, rtol=rtol, atol=atol)
-    if isinstance(a, np.ndarray):
-        if not isinstance(b, np.ndarray) or a.shape != b.shape:
-            return False
-        if np.issubdtype(a.dtype, np.floating):
-            return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
-        return bool(np.array_equal(a, b))
-    if isinstance(a, Mapping):
-        return isinstance(b, Mapping) and list(a) == list(b) and all(_same(a[k], b[k], rtol, atol) for k in a)
-    if isinstance(a, (tuple, list)):
-        return (
-            isinstance(b, (tuple, list))
-            and len(a) == len(b)
-            and all(_same(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
-        )
-    if isinstance(a, float) and isinstance(b, float):
-        return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=rtol, abs_tol=atol)
-    return bool(a == b)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relmeasure.exceptions import ColumnNotFoundError, OptionError, RelmeasureError
+import relmeasure as rm
+from relmeasure.exceptions import ColumnNotFoundError, OptionError, RelmeasureError, UnsupportedDataError
 from relmeasure.structural import StructuralFit, cfa, sem
 from tests.structural.reference import block, frame, model
 
@@ -181,3 +182,16 @@ def test_a_syntax_error_points_at_its_place() -> None:
     """Line and column, with a caret."""
     with pytest.raises(RelmeasureError, match="Line 2, column 17"):
         cfa("visual =~ x1 + x2 + x3\ntextual =~ x4 + * x5", frame("HolzingerSwineford1939"))
+
+
+def test_an_instrument_declares_its_items_ordered() -> None:
+    instrument = rm.load_instrument("relationship-student")
+    answers = rm.simulate(instrument, n_clusters=20, cluster_size=20, icc=0.1, rng=4)
+    fit = cfa(instrument, answers, estimator="WLSMV", scales=["care"])
+    assert fit.equals(cfa(instrument, answers, estimator="WLSMV", scales=["care"], ordered=True))
+    text = fit.summary()
+    assert "chi-square(9) = " in text
+    assert "no p-value: see the scaled test" in text
+    assert "Intercepts: all fixed at 0" in text
+    with pytest.raises(UnsupportedDataError, match="ordered="):
+        cfa("care =~ care_1 + care_2 + care_3 + care_4", answers, estimator="WLSMV")

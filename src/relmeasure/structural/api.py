@@ -61,7 +61,7 @@ def cfa(
         MLM: Satorra-Bentler; MLR: sandwich standard errors and the Yuan-Bentler test; WLSM and WLSMV: ordered items,
         for which the default is WLSMV.
     ordered : sequence of str or bool, optional
-        Items to treat as ordered; True: all.
+        Items to treat as ordered; True: all. Default: none; with an instrument and WLSM or WLSMV, all.
     group : str or array (n,), optional
         Column of groups; they keep their order of appearance.
     missing : {"listwise", "fiml", "pairwise"}

@@ -22,6 +22,8 @@ _TITLES = {
     ":=": "Defined parameters",
 }
 
+_FIXED_UNLESS_FREED = ("~1", "~*~")  # a row an item that says nothing while nothing in it is estimated
+
 
 def summarize(fit: StructuralFit) -> str:
     """Return the method, the fit, the estimates, and what stands against them."""
@@ -37,6 +39,9 @@ def summarize(fit: StructuralFit) -> str:
         rows = [row for row in table.rows() if row["op"] == op]
         if not rows:
             continue
+        if op in _FIXED_UNLESS_FREED and not any(row["se"] for row in rows):
+            lines += ["", f"{title}: all fixed at {', '.join(sorted({format(row['est'], 'g') for row in rows}))}"]
+            continue
         names = [name for name in shown if name in table.columns and any(row[name] != "" for row in rows)]
         lines += ["", title, Table.from_rows([{n: row[n] for n in names} for row in rows], names).to_text()]
     return "\n".join([*lines, *(note.summary() for note in fit.warnings)])
@@ -47,7 +52,7 @@ def _fit_lines(indices: dict[str, float]) -> list[str]:
     for tag, title in (("", "chi-square"), (".scaled", "scaled chi-square")):
         if f"chisq{tag}" in indices:
             chisq, df, p = (indices[f"{name}{tag}"] for name in ("chisq", "df", "pvalue"))
-            lines.append(f"{title}({df:g}) = {chisq:.3f}, {_p(p)}")
+            lines.append(f"{title}({df:g}) = {chisq:.3f}, {_p(p, df, scaled='chisq.scaled' in indices)}")
     for tag in ("", ".scaled", ".robust"):
         parts = [
             f"{name}{tag} = {indices[name + tag]:.3f}" for name in ("cfi", "tli", "rmsea") if name + tag in indices
@@ -63,7 +68,9 @@ def _fit_lines(indices: dict[str, float]) -> list[str]:
     return lines
 
 
-def _p(value: float) -> str:
+def _p(value: float, df: float, *, scaled: bool) -> str:
+    if math.isnan(value) and df > 0:
+        return "no p-value: see the scaled test" if scaled else "no p-value"
     if math.isnan(value):
         return "no degrees of freedom"
     return "p < .001" if value < 0.001 else f"p = {value:.3f}"

@@ -87,6 +87,14 @@ class Call:
         """The instrument, if one was given."""
         return self.model if isinstance(self.model, Instrument) else None
 
+    def with_declared_types(self) -> Call:
+        """Return the call with ``ordered=True`` for WLSM and WLSMV on an instrument, which says that items are ordered.
+
+        A model string declares no types: there ``ordered=`` stays the user's to give.
+        """
+        declared = self.instrument is not None and self.ordered is None and self.estimator in ("WLSM", "WLSMV")
+        return replace(self, ordered=True) if declared else self
+
     def read_model(self) -> Model:
         """Return the formulas."""
         if isinstance(self.model, Instrument):
@@ -169,6 +177,7 @@ def _cluster_columns(cluster: Any) -> tuple[Any, ...]:
 
 def run(call: Call) -> StructuralFit:
     """Do what the call asks for."""
+    call = call.with_declared_types()
     method, model = call.read_method(), call.read_model()
     roles = roles_of(model.formulas)
     if method.ordinal and roles.exogenous and call.fixed_x:
