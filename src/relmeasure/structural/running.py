@@ -218,7 +218,7 @@ def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[Param
         groups = tuple(str(name) for name in call.data) if isinstance(call.data, Mapping) else ("",)
         table = build_table(model, call.options(groups))
         return table, read_statistic(call.data, request, means=table.mean_structure)
-    if method.ordinal and isinstance(call.data, (PolychoricResult, Mapping)):
+    if _is_polychoric(call.data):
         reading, thresholds = read_polychoric(call.data, roles.observed)
         groups = tuple(group.name for group in reading.sample.groups)
         return build_table(model, call.options(groups, thresholds)), reading
