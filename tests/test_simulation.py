@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import relmeasure as rm
 from relmeasure.exceptions import OptionError
 from relmeasure.instruments.definition import Instrument
 from relmeasure.simulation import population_alpha, simulate
@@ -296,3 +297,24 @@ def test_further_wrong_arguments_are_named(instrument: Instrument, wrong: dict[s
     """Impossible structures, labels, groups and mechanisms."""
     with pytest.raises(OptionError):
         simulate(instrument, **wrong)
+
+
+def test_dependent_pairs_share_what_their_factor_does_not_explain(instrument: Instrument) -> None:
+    """With no loading the polychoric correlation of a pair is the stated one; other pairs have none."""
+    one, two, three = [item for item in ("a1", "a2", "a3", "a4", "a5") if not instrument.is_reflected(item)][:3]
+    data = simulate(instrument, n_clusters=40, cluster_size=100, loading=0.0, dependence={(two, one): 0.5}, rng=3)
+    result = rm.polychoric(data[[one, two, three]], categories=[1, 2, 3, 4])
+    assert result.correlation[0, 1] == pytest.approx(0.5, abs=0.04)
+    assert np.abs(result.correlation[[0, 1], 2]).max() < 0.05
+    plain = simulate(instrument, n_clusters=4, rng=3)
+    paired = simulate(instrument, n_clusters=4, rng=3, dependence={(one, two): 0.5})
+    assert paired.drop(columns=two).equals(plain.drop(columns=two))  # nothing else moves
+
+
+@pytest.mark.parametrize("wrong", [{("a1", "a1"): 0.2}, {("a1", "a2"): 1.0}, {("a1", "x"): 0.2}])
+def test_wrong_pairs_are_named(instrument: Instrument, wrong: Any) -> None:
+    """Two different items of the instrument, and a correlation."""
+    with pytest.raises(OptionError, match="dependence"):
+        simulate(instrument, dependence=wrong)
+    with pytest.raises(OptionError, match="one pair only"):
+        simulate(instrument, dependence={("a1", "a2"): 0.2, ("a2", "a3"): 0.2})

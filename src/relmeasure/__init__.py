@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.monitoring import monitor
     from relmeasure.studies.perception import perception_gap
+    from relmeasure.studies.planning.api import plan
     from relmeasure.studies.screening import check
     from relmeasure.studies.trials import practice_trial
 
@@ -91,6 +92,7 @@ __all__ = [
     "omega",
     "ordinal_reliability",
     "perception_gap",
+    "plan",
     "polychoric",
     "practice_trial",
     "reciprocity",
@@ -142,6 +144,7 @@ _HOMES = {
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.monitoring": ("monitor",),
     "relmeasure.studies.perception": ("perception_gap",),
+    "relmeasure.studies.planning.api": ("plan",),
     "relmeasure.studies.screening": ("check",),
     "relmeasure.studies.trials": ("practice_trial",),
 }

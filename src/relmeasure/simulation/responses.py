@@ -53,6 +53,7 @@ def simulate(
     missing: float = 0.0,
     missing_mechanism: MissingMechanism = "mcar",
     careless: float = 0.0,
+    dependence: Mapping[tuple[str, str], float] | None = None,
     rng: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
     """Draw responses of students in classes to every item of an instrument.
@@ -105,6 +106,9 @@ def simulate(
         where the student's factor is low. The last two take shares up to 0.5.
     careless : float
         Share of students who give one random option of each response scale to all its items.
+    dependence : mapping of (item, item) to float, optional
+        Local dependence: correlation of what two items have beyond their factor, along the keyed direction, in (-1, 1);
+        an item in one pair only.
     rng : int or numpy.random.Generator
         Seed or generator; the same seed gives the same data.
 
@@ -132,7 +136,16 @@ def simulate(
     (15, ['class_id', 'student_id'])
     """
     plan = _Plan(
-        instrument, icc, loading, between_loading, impact or {}, bias or {}, missing, missing_mechanism, careless
+        instrument,
+        icc,
+        loading,
+        between_loading,
+        impact or {},
+        bias or {},
+        missing,
+        missing_mechanism,
+        careless,
+        dict(dependence or {}),
     )
     _check(plan, factor_correlation, groups)
     labels, moves = _waves(waves), _stability(stability)
@@ -174,6 +187,7 @@ class _Plan:
     missing: float
     mechanism: MissingMechanism
     careless: float
+    dependence: Mapping[tuple[str, str], float]
 
     def shift_of(self, member: Array | None) -> float | Array:
         """True difference of each student's group."""
@@ -196,8 +210,14 @@ class _Plan:
         scale_index = {name: k for k, name in enumerate(self.instrument.response_scales)}
         columns: dict[str, Any] = {}
         first: Array = np.zeros(len(cluster))
+        partner = _partners(self.dependence)
+        noises: dict[str, Array] = {}
         for k, design in enumerate(designs):
             noise = generator.standard_normal(len(cluster))
+            if design.item in partner:
+                other, r = partner[design.item]
+                noise = r * noises[other] + np.sqrt(1 - r**2) * noise if other in noises else noise
+                noises[design.item] = noise
             own = self._class_part(design)
             latent = design.loading * theta[:, design.factor] + np.sqrt(1 - design.loading**2 - own**2) * noise
             latent = latent + own * residual[k][cluster] + self._bias(design.item, member)
@@ -232,6 +252,11 @@ class _Plan:
             low, high = design.limits
             return np.asarray(values if low < high else -values, dtype=float)
         return np.array([table[code] for code in values.tolist()])
+
+
+def _partners(dependence: Mapping[tuple[str, str], float]) -> dict[str, tuple[str, float]]:
+    """The other item of each item in a pair, and their correlation."""
+    return {mine: (other, r) for pair, r in dependence.items() for mine, other in (pair, pair[::-1])}
 
 
 # --------------------------------------------------------------------------- frame
@@ -319,6 +344,19 @@ def _check(plan: _Plan, factor_correlation: float, groups: Mapping[str, float] |
         _check_names(name, shifts, list(groups or {}))
     for items in plan.bias.values():
         _check_names("bias", items, plan.instrument.item_ids)
+    _check_dependence(plan.dependence, plan.instrument.item_ids)
+
+
+def _check_dependence(dependence: Mapping[tuple[str, str], float], items: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for pair, r in dependence.items():
+        if len(set(pair)) != 2 or seen & set(pair) or not -1 < r < 1:
+            raise OptionError(
+                f"dependence: {pair!r} with {r}: two different items, each in one pair only, and a correlation between "
+                "-1 and 1 are needed."
+            )
+        _check_names("dependence", dict.fromkeys(pair), items)
+        seen |= set(pair)
 
 
 def _check_shares(**shares: float | Mapping[str, float]) -> None:
