@@ -63,7 +63,7 @@ def categorical_residuals(fitted: Fitted, k: int) -> dict[str, Array]:
     """Return sample and implied moments of a group in the scales of its latent responses."""
     objective, group, state = _objective(fitted), fitted.engine.sample.groups[k], fitted.states[k]
     block = objective.blocks[k]
-    delta = block.scales(state, fitted.engine.table.values(fitted.x))
+    delta = fitted.response_scales(k)
     ordered = np.isin(np.arange(len(delta)), block.ordered)
     return {
         "S": np.asarray(group.cov),

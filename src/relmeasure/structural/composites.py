@@ -5,12 +5,16 @@ For the items of a factor with loadings ``l``, factor variance ``phi`` and impli
 .. math:: \omega = \phi (1'l)^2 / 1'S1, \quad AVE = \phi\, l'l / \operatorname{tr}(S), \quad
           H = \phi\, l' \Theta^{-1} l / (1 + \phi\, l' \Theta^{-1} l).
 
+With ordered items all of this is about the latent responses, scaled to the unit variance of their sample correlations
+(so that delta and theta agree); a sum of the categories themselves is less reliable (Green & Yang, 2009).
+
 References
 ----------
 McDonald, R. P. (1999). Test Theory: a Unified Treatment, 88-90. Fornell, C., & Larcker, D. F. (1981). Journal of
 Marketing Research, 18, 39-50. Hancock, G. R., & Mueller, R. O. (2001). In Cudeck et al. (Eds.), 195-216. Henseler, J.,
 Ringle, C. M., & Sarstedt, M. (2015). Journal of the Academy of Marketing Science, 43, 115-135 (HTMT). Roemer, E.,
-Schuberth, F., & Henseler, J. (2021). Industrial Management & Data Systems, 121, 2637-2650 (HTMT2).
+Schuberth, F., & Henseler, J. (2021). Industrial Management & Data Systems, 121, 2637-2650 (HTMT2). Green, S. B., &
+Yang, Y. (2009). Psychometrika, 74, 155-167 (sums of categories).
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ import numpy as np
 from relmeasure.exceptions import KeyDirectionWarning, RelmeasureWarning, shorten
 from relmeasure.results import Table
 from relmeasure.structural.engine import Fitted
-from relmeasure.structural.scores import determinacy, direct_loadings
+from relmeasure.structural.scores import direct_loadings
+from relmeasure.structural.scores_ordered import known_determinacy
 
 __all__ = ["composite_reliability", "heterotrait_monotrait"]
 
@@ -40,6 +45,7 @@ COLUMNS = (
     "composite_reliability",
     "maximal_reliability",
     "determinacy",
+    "metric",
 )
 
 
@@ -55,7 +61,9 @@ def composite_reliability(fitted: Fitted) -> tuple[Table, list[RelmeasureWarning
     for k, state in enumerate(fitted.states):
         p = state.structure.n_observed
         direct, sample = direct_loadings(state), fitted.engine.sample.groups[k]
-        certain = determinacy(state) if table.latent else np.zeros(0)
+        certain = known_determinacy(fitted, k) if table.latent else np.zeros(0)
+        scale = fitted.response_scales(k)
+        both = np.outer(scale, scale)
         for f, factor in enumerate(table.latent):
             own = bool(direct[:, f].any())
             loadings = direct[:, f] if own else state.B[:p, p + f]
@@ -65,11 +73,11 @@ def composite_reliability(fitted: Fitted) -> tuple[Table, list[RelmeasureWarning
             raised += _mixed_signs(factor, [table.observed[i] for i in at], loadings[at])
             square = np.ix_(at, at)
             phi = float(state.S[p + f, p + f] if not own else state.V[p + f, p + f])
-            numbers = _coefficients(
-                loadings[at], phi, state.sigma[square], sample.cov[square], state.S[square], own=own
-            )
+            implied, residual = (state.sigma * both)[square], (state.S[:p, :p] * both)[square]
+            numbers = _coefficients((loadings * scale)[at], phi, implied, sample.cov[square], residual, own=own)
             group = table.groups[state.structure.group - 1]
-            rows.append(dict(zip(COLUMNS, (factor, group, len(at), *numbers, float(certain[f])), strict=True)))
+            metric = "latent responses" if any(table.observed[i] in table.ordered for i in at) else "answers"
+            rows.append(dict(zip(COLUMNS, (factor, group, len(at), *numbers, float(certain[f]), metric), strict=True)))
     return Table.from_rows(rows, COLUMNS), raised
 
 

@@ -167,6 +167,13 @@ class Fitted:
         """Jacobian of the rows over the free parameters, array (rows, q)."""
         return free_jacobian(self.engine.table)
 
+    def response_scales(self, k: int) -> Array:
+        """Return what turns the variables of group k into the scale of its sample moments: one where they are."""
+        objective = self.engine.discrepancy
+        if not isinstance(objective, CategoricalLeastSquares):
+            return np.ones(self.states[k].structure.n_observed)
+        return objective.blocks[k].scales(self.states[k], self.engine.table.values(self.x))
+
     @cached_property
     def inverses(self) -> list[Array]:
         """Inverses of the implied covariance matrices."""

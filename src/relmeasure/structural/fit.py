@@ -280,7 +280,8 @@ class StructuralFit(Result):
         residual : {"cor.bollen", "cor.bentler", "raw", "normalized", "standardized"}
             Correlations less implied correlations; covariances over the sample's standard deviations; covariances as
             they are; over the standard error of the sample moment; over that of the residual. Standard errors are
-            normal-theory.
+            normal-theory; with ordered items, from the covariance matrix of thresholds and correlations, and there are
+            rows for thresholds.
         kind : {"pandas", "polars", "pyarrow"}
         """
         return residual_table(self._fitted, residual).to_frame(kind)
@@ -347,9 +348,15 @@ class StructuralFit(Result):
         return score_frame(self, chosen, data, se=se, kind=kind)
 
     def determinacy(self, *, kind: FrameKind = "pandas") -> Any:
-        """Return each factor's determinacy: the correlation of the factor with its regression score.
+        """Return each factor's determinacy: the correlation of the factor with its score.
 
-        Below .8 the scores are not fit for decisions about single persons (Gorsuch, 1983, Factor Analysis, 260).
+        Continuous items: of the regression score. Ordered items: of the empirical Bayes modal score, the square root of
+        its marginal reliability over the rows of the fit. Below .8 the scores are not fit for decisions about single
+        persons (Gorsuch, 1983, Factor Analysis, 260).
+
+        Raises
+        ------
+        InadmissibleError, UnsupportedDataError
         """
         self._usable("Determinacies", allow_inadmissible=False)
         return determinacy_table(self._fitted).to_frame(kind)
@@ -367,9 +374,10 @@ class StructuralFit(Result):
         -------
         frame
             ``factor group n_items omega_implied omega_observed alpha ave composite_reliability maximal_reliability
-            determinacy``: omega over the implied and over the observed variance of the sum; alpha of the sample
+            determinacy metric``: omega over the implied and over the observed variance of the sum; alpha of the sample
             covariances; average variance extracted; common over common plus residual variances; Hancock and Mueller's
-            H.
+            H; determinacy of the scores; whether all this is about ``"answers"`` or, with ordered items, about
+            ``"latent responses"`` of unit variance, whose sum is more reliable than a sum of the categories.
 
         Raises
         ------

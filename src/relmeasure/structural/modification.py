@@ -40,7 +40,7 @@ COLUMNS = ("lhs", "op", "rhs", "group", "mi", "pvalue", "epc", "sepc_lv", "sepc_
 def modification_table(fitted: Fitted) -> Table:
     """Return one row a parameter that is not free, the largest index first."""
     engine = fitted.engine
-    table, discrepancy = engine.table, engine.discrepancy
+    table, discrepancy, weighted = engine.table, engine.discrepancy, engine.information_discrepancy
     inverse = fitted.inverse_within(fitted.information("expected"))
     if inverse is None:
         return Table.from_rows([], COLUMNS)
@@ -50,7 +50,7 @@ def modification_table(fitted: Fitted) -> Table:
         if not names:
             continue
         score = -discrepancy.candidate_slopes(fitted.x, k, candidates)
-        cross, own = discrepancy.candidate_information(fitted.x, k, candidates)
+        cross, own = weighted.candidate_information(fitted.x, k, candidates)
         left = own - ((cross @ inverse) * cross).sum(axis=1)
         powerful = np.flatnonzero(left > _NO_POWER * own)
         mi = engine.n_effective**2 / engine.sample.n_obs * score[powerful] ** 2 / left[powerful]

@@ -20,6 +20,8 @@ from relmeasure.structural.discrepancy import moment_jacobian
 from relmeasure.structural.engine import Fitted
 from relmeasure.structural.implied import BlockState
 from relmeasure.structural.moment_weights import normal_acov_diagonal
+from relmeasure.structural.ordered_residuals import error_matrices, moment_errors, threshold_residuals
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 
 __all__ = ["ResidualKind", "residual_matrices", "residual_table", "squared_correlations"]
 
@@ -43,6 +45,9 @@ def residual_matrices(fitted: Fitted, kind: ResidualKind) -> list[tuple[Array, A
             implied = np.sqrt(np.diag(sigma))
             cov = S / np.outer(sd, sd) - sigma / np.outer(implied, implied)
             mean = moments["m"] / sd - moments["mu"] / implied
+        elif kind in ("normalized", "standardized") and fitted.engine.method.ordinal:
+            errors, center = _ordered_errors(fitted, k, kind)
+            cov, mean = cov / errors, mean / center
         elif kind == "normalized":
             n = fitted.engine.sample.groups[k].n_obs
             cov = cov / np.sqrt((np.outer(sd, sd) ** 2 + S**2) / n)
@@ -51,6 +56,19 @@ def residual_matrices(fitted: Fitted, kind: ResidualKind) -> list[tuple[Array, A
             cov, mean = _standardized(fitted, k, cov, mean)
         out.append((cov, mean))
     return out
+
+
+def _ordered_errors(fitted: Fitted, k: int, kind: str) -> tuple[Array, Array]:
+    objective = _objective(fitted)
+    errors = moment_errors(fitted, objective, k, fitted_moments=kind == "standardized")
+    return error_matrices(objective.blocks[k], errors)
+
+
+def _objective(fitted: Fitted) -> CategoricalLeastSquares:
+    objective = fitted.engine.discrepancy
+    if not isinstance(objective, CategoricalLeastSquares):
+        raise ValueError("this is for ordered items")
+    return objective
 
 
 def _standardized(fitted: Fitted, k: int, cov: Array, mean: Array) -> tuple[Array, Array]:
@@ -96,7 +114,7 @@ def _pulled_jacobian(state: BlockState, left: Array) -> Array:
 
 
 def residual_table(fitted: Fitted, kind: ResidualKind) -> Table:
-    """Return one row a moment: ``lhs op rhs group residual``."""
+    """Return one row a moment: ``lhs op rhs group residual``; ordered items have thresholds instead of means."""
     table = fitted.engine.table
     rows = []
     for k, (cov, mean) in enumerate(residual_matrices(fitted, kind)):
@@ -111,8 +129,22 @@ def residual_table(fitted: Fitted, kind: ResidualKind) -> Table:
             rows += [
                 {"lhs": name, "op": "~1", "rhs": "", "group": group, "residual": float(mean[i])}
                 for i, name in enumerate(names)
+                if name not in table.ordered
+            ]
+        if table.ordered:
+            rows += [
+                {"lhs": name, "op": "|", "rhs": threshold, "group": group, "residual": value}
+                for name, threshold, value in _thresholds(fitted, k, kind)
             ]
     return Table.from_rows(rows, ("lhs", "op", "rhs", "group", "residual"))
+
+
+def _thresholds(fitted: Fitted, k: int, kind: str) -> list[tuple[str, str, float]]:
+    objective = _objective(fitted)
+    errors = None
+    if kind in ("normalized", "standardized"):
+        errors = moment_errors(fitted, objective, k, fitted_moments=kind == "standardized")
+    return threshold_residuals(objective.blocks[k], objective.residuals(fitted.x)[k], errors)
 
 
 def squared_correlations(fitted: Fitted) -> Table:

@@ -11,7 +11,7 @@ from relmeasure.responses.variables import as_variables
 from relmeasure.results import FrameKind, Table
 from relmeasure.structural.engine import Fitted
 from relmeasure.structural.scores import ScoreMethod, determinacy, factor_scores
-from relmeasure.structural.scores_ordered import ordered_scores
+from relmeasure.structural.scores_ordered import ordered_determinacy, ordered_scores
 
 if TYPE_CHECKING:
     from relmeasure.structural.fit import StructuralFit
@@ -70,10 +70,12 @@ def _new_scores(fit: StructuralFit, method: str, data: Any) -> tuple[Array, Arra
 
 def determinacy_table(fitted: Fitted) -> Table:
     """Return ``factor group determinacy``."""
-    table = fitted.engine.table
+    table, ordinal = fitted.engine.table, fitted.engine.method.ordinal
     rows = [
         {"factor": name, "group": table.groups[state.structure.group - 1], "determinacy": float(value)}
-        for state in fitted.states
-        for name, value in zip(table.latent, determinacy(state), strict=True)
+        for k, state in enumerate(fitted.states)
+        for name, value in zip(
+            table.latent, ordered_determinacy(fitted, k) if ordinal else determinacy(state), strict=True
+        )
     ]
     return Table.from_rows(rows, ("factor", "group", "determinacy"))

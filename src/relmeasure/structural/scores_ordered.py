@@ -9,8 +9,13 @@ independently over items. EBM adds the normal prior of the factors, whose mean a
 persons are scored at once by Fisher scoring; standard errors are the square roots of the inverse information at the
 mode.
 
+The determinacy of such scores is the square root of their marginal reliability, ``1 - mean(se^2) / phi`` over the rows
+of the fit: that of the latent responses, which nobody observes, would be too high.
+
 References
 ----------
+Green, B. F., Bock, R. D., Humphreys, L. G., Linn, R. L., & Reckase, M. D. (1984). Journal of Educational Measurement,
+21, 347-360 (marginal reliability).
 Skrondal, A., & Rabe-Hesketh, S. (2004). Generalized Latent Variable Modeling, section 7.4. Samejima, F. (1969).
 Psychometrika Monograph 17.
 """
@@ -25,9 +30,9 @@ import numpy as np
 from relmeasure.exceptions import UnsupportedDataError
 from relmeasure.structural.engine import Fitted
 from relmeasure.structural.ordinal import CategoricalBlock, CategoricalLeastSquares
-from relmeasure.structural.scores import direct_loadings
+from relmeasure.structural.scores import determinacy, direct_loadings
 
-__all__ = ["ordered_scores"]
+__all__ = ["known_determinacy", "ordered_determinacy", "ordered_scores"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -78,6 +83,37 @@ def ordered_scores(fitted: Fitted, k: int, rows: Array, method: str) -> tuple[Ar
     runaway[answered[moving]] = True
     scores[runaway], errors[runaway] = np.nan, np.nan
     return scores, errors
+
+
+def ordered_determinacy(fitted: Fitted, k: int) -> Array:
+    """Return the determinacy of the EBM scores of the rows of group k, one a factor.
+
+    Raises
+    ------
+    UnsupportedDataError
+        The fit has no rows, or a model whose ordered scores are not supported.
+    """
+    cases = fitted.engine.cases
+    if cases is None:
+        raise UnsupportedDataError(
+            "The determinacy of ordered items rests on the errors of the scores, and this fit has no rows "
+            "(correlations were handed in, or it comes from a dict): fit the rows."
+        )
+    _, errors = ordered_scores(fitted, k, cases.groups[k].rows, "ebm")
+    p = fitted.states[k].structure.n_observed
+    lost = np.nanmean(errors**2, axis=0) / np.diag(fitted.states[k].V)[p:]
+    out: Array = np.sqrt(np.clip(1.0 - lost, 0.0, 1.0))
+    return out
+
+
+def known_determinacy(fitted: Fitted, k: int) -> Array:
+    """Return the determinacies of group k, NaN where they are not defined."""
+    if not fitted.engine.method.ordinal:
+        return determinacy(fitted.states[k])
+    try:
+        return ordered_determinacy(fitted, k)
+    except UnsupportedDataError:
+        return np.full(len(fitted.engine.table.latent), math.nan)
 
 
 class _Response:

@@ -64,6 +64,7 @@ class _Block:
             self._derive(fitted, state, slopes, own_slopes)
         self.own_slopes = own_slopes
         self.total = _Logs(total, slopes, scaled)
+        self.unscaled = _Logs(total, slopes, np.ones(m, bool))
         self.own = _Logs(own, own_slopes, scaled)
 
     def _derive(self, fitted: Fitted, state: BlockState, slopes: Array, own_slopes: Array) -> None:
@@ -85,6 +86,8 @@ class _Block:
             gradient[table.free[row] - 1] = 1.0
         elif table.derived[row] and op == "~~":
             gradient = self.own_slopes[self.at[table.lhs[row]]]
+        elif table.derived[row] and op == "~*~":  # theta: one over the implied standard deviation
+            gradient = -value * self.unscaled.slope[self.at[table.lhs[row]]]
         lhs = self.at[table.lhs[row]]
         rhs = self.at.get(table.rhs[row], lhs)
         if op == "=~":
@@ -97,8 +100,6 @@ class _Block:
             parts = [(self.own, lhs, -1.0), (self.own, rhs, -1.0)]
         elif op in ("~1", "|"):
             parts = [(self.total, lhs, -1.0)]
-        elif op == "~*~" and table.derived[row]:
-            return self._scale(lhs, value, gradient)
         elif op == "~*~":
             parts = [(self.total, lhs, 1.0)]
         else:
@@ -108,11 +109,6 @@ class _Block:
             scale *= logs.sd[variable] ** power
             slope += power * logs.slope[variable]
         return value * scale, scale * (gradient + value * slope)
-
-    def _scale(self, lhs: int, value: float, gradient: Array) -> tuple[float, Array]:
-        """A scale that follows from a variance: one over the standard deviation, before and after standardising."""
-        slope = self.total.slope[lhs]
-        return value * self.total.sd[lhs], gradient * 0.0 if slope.any() else gradient
 
 
 class _Logs:
