@@ -69,6 +69,7 @@ def _chain(data: Any) -> str:
 ESTIMATORS = [
     Estimator("moments", rm.moments),
     Estimator("moments pairwise", lambda d: rm.moments(d, missing="pairwise")),
+    Estimator("moments fiml", lambda d: rm.moments(d, missing="fiml")),
     Estimator("alpha", rm.alpha),
     Estimator("alpha pairwise", lambda d: rm.alpha(d, missing="pairwise")),
     Estimator("omega", rm.omega),
@@ -83,6 +84,7 @@ ESTIMATORS = [
     Estimator("efa", lambda d: rm.efa(d, 1)),
     Estimator("efa ml", lambda d: rm.efa(d, 2, method="ml")),
     Estimator("efa pairwise", lambda d: rm.efa(d, 1, missing="pairwise")),
+    Estimator("efa fiml", lambda d: rm.efa(d, 1, missing="fiml", se=True)),
     Estimator("efa ordered", lambda d: rm.efa(d, 1, ordered=True)),
     Estimator("n_factors", lambda d: rm.n_factors(d, n_replications=20)),
     Estimator("n_factors ordered", lambda d: rm.n_factors(d, ordered=True, n_replications=5)),

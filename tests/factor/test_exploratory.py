@@ -125,7 +125,7 @@ def test_ordered_items_are_analysed_as_such(codes: Array) -> None:
         assert efa(data, 3).compare(made).max_loading < 1e-7
     assert "descriptive, no test" in made.fit_driver
     assert made.loadings_se is None
-    assert efa(latent, 3, se=True).se_note.startswith("polychorics need rows")
+    assert efa(latent, 3, se=True).se_note.startswith("the correlations were estimated")
     assert efa(polychoric(frame, categories=[1, 2, 3, 4], acov=True), 3, se=True).loadings_se is not None
     with pytest.warns(CategoriesAssumedWarning):
         assumed = efa(frame, 3, ordered=True)

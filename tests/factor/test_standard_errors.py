@@ -136,7 +136,7 @@ def test_errors_of_ordered_items_are_near_lavaans() -> None:
     assert result.loadings_se is not None
     theirs = np.array(reference["ulsmv"]["loadings_se"])
     np.testing.assert_allclose(result.loadings_se[:, order], theirs, rtol=LAVAAN_TOLERANCE)
-    assert "polychorics" in result.se_note
+    assert "polychoric" in result.se_note
 
 
 def test_errors_do_not_depend_on_the_order_of_items() -> None:

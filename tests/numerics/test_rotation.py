@@ -29,6 +29,7 @@ PSYCH_PROMAX_TOLERANCE = 1e-3
 block of R's stats, of the same definition, is met to LOADING_TOLERANCE."""
 
 REFERENCE = load_reference("efa/rotation")
+MORE = load_reference("efa/rotation_more")
 SETS = ("thurstone3", "bfi5")
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -51,6 +52,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "bifactorQ": ("bifactor_oblique", {}),
     "promax4_stats": ("promax", {}),
     "promax_normalized": ("promax", {"metric": "normalized"}),
+}
+
+MORE_CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bentlerT": ("bentler_orthogonal", {}),
+    "bentlerQ": ("bentler", {}),
+    "infomaxT": ("infomax_orthogonal", {}),
+    "infomaxQ": ("infomax", {}),
 }
 
 TRIPLES = np.full((9, 3), np.nan)
@@ -97,6 +105,29 @@ def test_agrees_with_r(name: str, case: str) -> None:
     result = rotate(unrotated(name), rotation, **options)  # type: ignore[arg-type]
     assert result.converged
     agree(result, REFERENCE[name][case])
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("case", list(MORE_CASES))
+def test_bentler_and_infomax_agree_with_r(name: str, case: str) -> None:
+    rotation, options = MORE_CASES[case]
+    result = rotate(unrotated(name), rotation, **options)  # type: ignore[arg-type]
+    assert result.converged
+    agree(result, MORE[name][case])
+
+
+def test_simplimax_agrees_with_r_where_r_found_the_best_minimum() -> None:
+    A = unrotated("thurstone3")
+    agree(rotate(A, "simplimax", n_small=18, n_starts=20), MORE["thurstone3"]["simplimax_most"])
+    fewest = rotate(A, "simplimax", n_starts=20)
+    assert fewest.n_optima > 5
+    assert fewest.criterion < MORE["thurstone3"]["simplimax"]["f"] - 1e-3  # ten starts of R missed it
+
+
+def test_simplimax_names_a_number_of_loadings_that_cannot_be_small() -> None:
+    for n_small in (0, 2.5, 27, -1):
+        with pytest.raises(OptionError, match="n_small"):
+            rotate(unrotated("thurstone3"), "simplimax", n_small=n_small)
 
 
 def test_oblique_varimax_agrees_with_r() -> None:

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import relmeasure as rm
 from relmeasure.exceptions import (
     CodesAsMissingWarning,
     ColumnNotFoundError,
     DataError,
     DuplicateColumnError,
+    FewItemsWarning,
+    IncompatibleStatisticsError,
     ListwiseDeletionWarning,
     NonNumericError,
     OptionError,
@@ -26,6 +29,7 @@ from relmeasure.exceptions import (
 from relmeasure.responses import matrices
 from relmeasure.responses.binding import bind
 from relmeasure.responses.intake import as_moments, item_counts, moments, scale_moments
+from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.moments import MomentSums, moment_sums
 from tests.responses.builders import AGREE, LABELLED, PERCENT, YES_NO, build
 from tests.support import CONSTRUCTORS, LAZY, Columns, Constructor, unchanged
@@ -49,6 +53,51 @@ def columns(values: np.ndarray[Any, Any]) -> dict[str, list[Any]]:
 
 def same(found: MomentSums, expected: MomentSums) -> bool:
     return found.equals(expected, rtol=RTOL, atol=1e-12)
+
+
+# --------------------------------------------------------------------------- published matrices
+def test_a_published_matrix_with_its_n_stands_in_for_rows() -> None:
+    x = rows(missing=0.0) + 2.0 * rows(missing=0.0, seed=2)[:, :1]
+    cov = np.cov(x.T)
+    published, summed = as_moments((cov, len(x))), as_moments(x)
+    np.testing.assert_allclose(published.cov, summed.cov, rtol=1e-12)
+    np.testing.assert_allclose(published.cor, summed.cor, rtol=0, atol=1e-12)
+    assert published.rule == "published covariance matrix, N = 60"
+    assert np.isnan(published.mean).all()
+    assert rm.alpha((cov, 60)).estimate == pytest.approx(rm.alpha(x).estimate, rel=1e-10)
+    with pytest.warns(FewItemsWarning):
+        assert rm.omega((cov, 60)).estimate == pytest.approx(rm.omega(x).estimate, rel=1e-8)
+    np.testing.assert_allclose(rm.guttman((cov, 60)).to_frame()["estimate"], rm.guttman(x).to_frame()["estimate"])
+    assert rm.alpha((cov, 60)).lower == pytest.approx(rm.alpha(x).lower, rel=1e-10)
+    assert rm.kmo((cov, 60)).overall == pytest.approx(rm.kmo(x).overall, rel=1e-10)
+    assert rm.bartlett((cov, 60)).chisq == pytest.approx(rm.bartlett(x).chisq, rel=1e-10)
+    estimate = MomentEstimate.from_matrix(cov, 60, NAMES, mean=x.mean(axis=0))
+    assert rm.alpha(estimate).estimate == pytest.approx(rm.alpha(x).estimate, rel=1e-10)
+
+
+def test_moments_that_are_no_sums_cannot_be_added() -> None:
+    published = as_moments((np.eye(3), 60))
+    with pytest.raises(IncompatibleStatisticsError, match="published"):
+        published + published
+
+
+def test_what_a_matrix_cannot_give_is_said() -> None:
+    with pytest.raises(UnsupportedDataError, match="thresholds"):
+        rm.polychoric((np.eye(3), 60))
+    with pytest.raises(UnsupportedDataError, match="ordinal_reliability"):
+        rm.alpha(rm.polychoric(rows(missing=0.0), categories=range(1, 6)))
+    with pytest.raises(UnsupportedDataError, match="tuple"):
+        rm.alpha((np.eye(3),))
+    with pytest.raises(DataError, match="number of rows"):
+        rm.alpha((np.eye(3), 0))
+
+
+def test_polychoric_correlations_feed_kmo_and_bartlett() -> None:
+    latent = rm.polychoric(rows(missing=0.0), categories=range(1, 6))
+    pair = (np.array(latent.correlation), 60)
+    assert rm.kmo(latent).overall == rm.kmo(pair).overall
+    assert latent.tables is not None
+    assert rm.bartlett(latent.tables).chisq == pytest.approx(rm.bartlett(pair).chisq)
 
 
 # --------------------------------------------------------------------------- moments of plain frames

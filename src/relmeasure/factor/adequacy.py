@@ -17,8 +17,11 @@ from relmeasure.exceptions import (
 )
 from relmeasure.numerics.coefficients import inverse_or_none
 from relmeasure.responses.intake import as_moments
+from relmeasure.responses.ordinal import polychoric
 from relmeasure.results import FloatArray, Note, Result, Table, announce, frozen_array
+from relmeasure.samplestats.contingency import ContingencyTables
 from relmeasure.samplestats.deletion import deletion_warnings
+from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
 __all__ = ["BartlettTest", "SamplingAdequacy", "adequacy_of", "bartlett", "kmo", "sphericity_of"]
@@ -113,7 +116,7 @@ def kmo(data: Any, *, missing: MissingMethod = "listwise", weights: Any = None) 
 
     Parameters
     ----------
-    data : frame, array (n, p), responses or moments
+    data : frame, array (n, p), responses, moments, polychoric result, or (matrix, n)
         At least two items in columns; keys do not matter.
     missing : {"listwise", "pairwise"}
         Rows complete on all items (the rows dropped are counted in a warning), or for each pair the rows with both.
@@ -167,7 +170,7 @@ def bartlett(
 
     Parameters
     ----------
-    data : frame, array (n, p), responses or moments
+    data : frame, array (n, p), responses, moments, polychoric result, or (matrix, n)
         At least two items in columns; keys do not matter.
     missing : {"listwise", "pairwise"}
         Rows complete on all items (the rows dropped are counted in a warning), or for each pair the rows with both;
@@ -180,7 +183,8 @@ def bartlett(
     Returns
     -------
     BartlettTest
-        Answers are taken as normal; with many rows the test rejects any real data.
+        Answers are taken as normal; with many rows the test rejects any real data. Of polychoric correlations the
+        chi-square is descriptive.
 
     Raises
     ------
@@ -255,7 +259,14 @@ def sphericity_of(cor: Array, n: int) -> tuple[float, int, float]:
 
 def _correlations(data: Any, missing: MissingMethod, weights: Any) -> tuple[MomentSums, Array, list[RelmeasureWarning]]:
     """Return moments with usable correlations, and what has to be said about their rows."""
-    moments = as_moments(data, missing=missing, weights=weights)
+    if isinstance(data, ContingencyTables):
+        data = polychoric(data)
+    if isinstance(data, PolychoricResult):  # latent responses are standard: their correlations are all there is
+        moments = MomentSums.from_covariance(
+            data.correlation, np.zeros(data.n_items), data.n_obs, data.names, origin=data.rule
+        )
+    else:
+        moments = as_moments(data, missing=missing, weights=weights)
     if moments.n_items < 2:
         raise TooFewItemsError(f"{moments.n_items} item has no correlations: at least 2 are needed.")
     if moments.n_obs < 2:

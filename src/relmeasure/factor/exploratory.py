@@ -26,9 +26,9 @@ from relmeasure.factor.solution import EFAResult
 from relmeasure.factor.standard_errors import LoadingErrors, loading_errors
 from relmeasure.numerics.criteria import ROTATIONS, RotationName
 from relmeasure.numerics.rotation import Rotation, rotate
+from relmeasure.responses.intake import MomentMissing
 from relmeasure.responses.ordinal import Categories
 from relmeasure.results import Provenance, Status, announce, frozen_array
-from relmeasure.samplestats.moments import MissingMethod
 
 __all__ = ["Engine", "ExtractionMethod", "efa"]
 
@@ -39,6 +39,9 @@ ExtractionMethod = Literal["minres", "ml", "pa", "uls"]
 
 Engine = Literal["relmeasure", "factor_analyzer"]
 """Who extracts and rotates."""
+
+_ESTIMATED = {"polychoric": "polychoric correlations", "pearson": "full-information correlations"}
+"""Correlations that were themselves estimated, by kind."""
 
 _COLLINEAR = 0.95
 """Factors that correlate more than this are one."""
@@ -54,7 +57,7 @@ def efa(
     ordered: bool | Sequence[str] = False,
     n_starts: int = 10,
     rng: int | np.random.Generator = 0,
-    missing: MissingMethod = "listwise",
+    missing: MomentMissing = "listwise",
     weights: Any = None,
     n_obs: int | None = None,
     categories: Categories = None,
@@ -85,8 +88,10 @@ def efa(
         Whether items are ordered categories, all or those named: polychoric (polyserial) correlations are analysed.
     n_starts, rng : int, int or Generator
         Starts of the rotation, and the seed of the random ones.
-    missing : {"listwise", "pairwise"}
-        Rows complete on all items (rows dropped are counted in a warning), or each pair's own.
+    missing : {"listwise", "pairwise", "fiml"}
+        Rows complete on all items (rows dropped are counted in a warning), each pair's own, or every answer: the
+        correlations are first estimated by full-information maximum likelihood (missing at random, normal), and N is
+        the number of rows with any answer. Not for ordered items.
     weights : str or array (n,), optional
         Sampling weights. What needs an N is then given only with ``n_obs``.
     n_obs : int, optional
@@ -99,7 +104,7 @@ def efa(
     chisq : {"bartlett", "likelihood_ratio"}
         Which chi-square drives RMSEA, TLI, CFI and BIC: ``(N - 1 - (2p + 5)/6 - 2m/3) F`` or ``N F``. Both are given.
     rotation_options : mapping, optional
-        ``gamma``, ``epsilon``, ``kappa``, ``power``, ``metric``, ``target``.
+        ``gamma``, ``epsilon``, ``kappa``, ``power``, ``metric``, ``target``, ``n_small``.
     principal_axis_stop : {"fixed_point", "psych"}
         When ``method="pa"`` ends; see ``fit_principal_axis``.
     engine : {"relmeasure", "factor_analyzer"}
@@ -128,8 +133,10 @@ def efa(
 
     Standard errors: expected information under normality with the constraints of the rotation (Jennrich, 1974); the
     delta method for promax. The chi-square of minres and pa is that of their solution, which maximum likelihood would
-    lower. The chi-squares of polychoric correlations are no tests; with ``se=True`` a mean-and-variance adjusted one
-    is given (Asparouhov & Muthen, 2010) and drives the indices.
+    lower. Correlations that were themselves estimated (polychoric, or ``missing="fiml"``) have other sampling errors
+    than those of N complete rows: their plain chi-squares are descriptive. Where standard errors are given
+    (``se=True``, or ``method="ml"``) these are sandwich errors, and a mean-and-variance adjusted chi-square
+    (Asparouhov & Muthen, 2010; Savalei & Bentler, 2009) drives the indices; ``fit_driver`` says which it is.
 
     References
     ----------
@@ -156,7 +163,7 @@ def efa(
         missing=missing,
         weights=weights,
         n_obs=n_obs,
-        acov=bool(se) and method != "ml",
+        acov=wants_se,
     )
     _check_identified(n_factors, matrix.n_items)
     options = dict(rotation_options or {})
@@ -224,7 +231,11 @@ def _errors(
         (not rotated.converged, "the rotation did not converge"),
         (not rotated.unique, "the rotation is not unique"),
         (extraction.method == "pa" and extraction.gradient > 1e-6, "principal axis factoring stopped early"),
-        (matrix.kind != "pearson" and matrix.acov is None, "polychorics need rows, minres and se=True"),
+        (
+            matrix.two_step and matrix.acov is None,
+            "the correlations were estimated, and their sampling covariance is not known: hand in the rows"
+            + (" of ordered items alone" if matrix.kind == "polychoric" else ""),
+        ),
     )
     for stands, reason in reasons:
         if stands:
@@ -242,8 +253,9 @@ def _errors(
     )
     if made is None:
         return None, "the rotation does not determine the loadings"
-    how = "normal theory, expected information" if extraction.method == "ml" else "sandwich"
-    return made, how if matrix.acov is None else "sandwich, sampling covariance of the polychorics"
+    if matrix.acov is not None:
+        return made, f"sandwich, sampling covariance of the {_ESTIMATED[matrix.kind]}"
+    return made, "normal theory, expected information" if extraction.method == "ml" else "sandwich"
 
 
 # --------------------------------------------------------------------------- the result
@@ -311,8 +323,8 @@ def _fit(
     fit = fit_measures(matrix.cor, common, extraction.uniquenesses, m, n, chisq=chisq)
     if matrix.acov is None or errors is None:
         return fit, _driver(chisq, matrix, fit)
-    fit |= scaled_fit(matrix.cor, common, errors.slopes, errors.bread, matrix.acov, n, fit)
-    return fit, "mean-and-variance adjusted, polychoric"
+    fit |= scaled_fit(matrix.cor, common, errors, matrix.acov, n, fit)
+    return fit, f"mean-and-variance adjusted, {'polychoric' if matrix.kind == 'polychoric' else 'full information'}"
 
 
 def _factor_names(rotation: str, m: int) -> tuple[str, ...]:
@@ -329,7 +341,7 @@ def _driver(chisq: str, matrix: AnalysedMatrix, fit: Mapping[str, float]) -> str
     if np.isnan(fit["chisq"]):
         return "the correlation matrix is not positive definite"
     name = "Bartlett-corrected" if chisq == "bartlett" else "N F"
-    return name if matrix.kind == "pearson" else f"{name}, of polychoric correlations: descriptive, no test"
+    return f"{name}, of {_ESTIMATED[matrix.kind]}: descriptive, no test" if matrix.two_step else name
 
 
 def _judged(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from relmeasure.exceptions import (
-    DataError,
     EstimationError,
     NotPositiveDefiniteWarning,
     OptionError,
@@ -19,13 +18,16 @@ from relmeasure.exceptions import (
     UnsupportedDataError,
     shorten,
 )
-from relmeasure.responses.intake import as_moments
+from relmeasure.responses.intake import MomentMissing, as_moments, as_patterns
 from relmeasure.responses.ordinal import Categories, correlations, polychoric
+from relmeasure.responses.published import pair_moments
 from relmeasure.results import Note
 from relmeasure.samplestats.contingency import ContingencyTables
 from relmeasure.samplestats.deletion import deletion_warnings
+from relmeasure.samplestats.estimates import MomentEstimate, em_moments
 from relmeasure.samplestats.latent import PolychoricResult
-from relmeasure.samplestats.moments import MissingMethod, Moments, MomentSums
+from relmeasure.samplestats.moments import Moments, MomentSums
+from relmeasure.samplestats.patterns import MissingPatterns
 
 __all__ = ["AnalysedMatrix", "analysed_matrix"]
 
@@ -60,6 +62,11 @@ class AnalysedMatrix:
         Of warnings already issued.
     tables : ContingencyTables or None
         Behind polychoric correlations of ordered items alone.
+    latent : PolychoricResult or None
+        The estimate behind polychoric correlations.
+    two_step : bool
+        Whether the correlations were themselves estimated (polychoric, or full information under missing data), so
+        that chi-squares which take them for those of N complete rows are descriptive.
     """
 
     cor: Array
@@ -75,6 +82,8 @@ class AnalysedMatrix:
     raised: tuple[RelmeasureWarning, ...] = ()
     notes: tuple[Note, ...] = ()
     tables: ContingencyTables | None = None
+    latent: PolychoricResult | None = None
+    two_step: bool = False
 
     @property
     def n_items(self) -> int:
@@ -87,7 +96,7 @@ def analysed_matrix(
     *,
     ordered: bool | Sequence[str] = False,
     categories: Categories = None,
-    missing: MissingMethod = "listwise",
+    missing: MomentMissing = "listwise",
     weights: Any = None,
     n_obs: int | None = None,
     acov: bool = False,
@@ -102,11 +111,12 @@ def analysed_matrix(
     ordered : bool or sequence of str
         All items, none, or those named are ordered categories: their correlations are polychoric. For rows only.
     categories, missing, weights
-        As in ``polychoric`` and ``moments``; for rows only.
+        As in ``polychoric`` and ``moments``; for rows only. ``missing="fiml"`` is for items that are not ordered.
     n_obs : int, optional
         N to use instead, for weighted or pairwise statistics.
     acov : bool
-        Whether to add the sampling covariance of polychoric correlations.
+        Whether to add the sampling covariance of polychoric correlations, or of those estimated with
+        ``missing="fiml"``.
     smallest : int
         Fewest items allowed.
 
@@ -117,6 +127,8 @@ def analysed_matrix(
     if n_obs is not None and n_obs < 2:
         raise OptionError(f"n_obs={n_obs!r}: a sample has at least 2 rows.", argument="n_obs", value=n_obs)
     wanted = ordered if isinstance(ordered, bool) else list(ordered)
+    if missing not in get_args(MomentMissing):
+        raise OptionError.from_value("missing", missing, get_args(MomentMissing))
     if isinstance(data, PolychoricResult):
         made = _from_polychoric(data)
     elif isinstance(data, tuple) or _is_moments(data):
@@ -124,17 +136,31 @@ def analysed_matrix(
             raise UnsupportedDataError("Polychoric correlations (ordered=) need the rows or their tables.")
         made = _from_pair(data) if isinstance(data, tuple) else _from_moments(data)
     elif isinstance(data, ContingencyTables) or wanted:
+        if missing == "fiml":
+            raise UnsupportedDataError(
+                "missing='fiml' is for items that are analysed as numbers: polychoric correlations take 'pairwise', "
+                "which uses every answer of each pair, or 'listwise'."
+            )
         made = _from_polychoric(_latent(data, wanted, categories, missing, weights, acov=acov))
     else:
         if categories is not None:
             raise UnsupportedDataError("categories= are for ordered items: say ordered=True.")
         _refuse_bare_matrix(data)
-        made = _from_moments(as_moments(data, missing=missing, weights=weights))
+        if missing == "fiml" or isinstance(data, MissingPatterns):
+            made = _from_moments(em_moments(as_patterns(data, weights=weights), information=acov))
+        else:
+            made = _from_moments(as_moments(data, missing=missing, weights=weights))
     return _checked(made, n_obs, smallest)
 
 
 def _latent(
-    data: Any, ordered: bool | list[str], categories: Categories, missing: MissingMethod, weights: Any, *, acov: bool
+    data: Any,
+    ordered: bool | list[str],
+    categories: Categories,
+    missing: Literal["listwise", "pairwise"],
+    weights: Any,
+    *,
+    acov: bool,
 ) -> PolychoricResult:
     if isinstance(data, ContingencyTables):
         return polychoric(data)
@@ -159,6 +185,7 @@ def _from_moments(moments: Moments) -> AnalysedMatrix:
     mean = np.array(moments.mean, dtype=float)
     with np.errstate(invalid="ignore"):
         sd = np.sqrt(np.diag(cov))
+    two_step = isinstance(moments, MomentEstimate) and moments.source == "em" and moments.n_patterns > 1
     return AnalysedMatrix(
         cor=np.array(moments.cor, dtype=float),
         names=tuple(moments.names),
@@ -168,10 +195,11 @@ def _from_moments(moments: Moments) -> AnalysedMatrix:
         rule=rule + ("; weighted" if weighted else ""),
         mean=mean if np.isfinite(mean).all() else None,
         sd=sd,
-        acov=None,
+        acov=moments.correlation_acov if isinstance(moments, MomentEstimate) and two_step else None,
         min_eigenvalue=np.nan,
         raised=raised,
         notes=tuple(getattr(moments, "notes", ())) + tuple(getattr(moments, "warnings", ())),
+        two_step=two_step,
     )
 
 
@@ -194,32 +222,17 @@ def _from_polychoric(result: PolychoricResult) -> AnalysedMatrix:
         min_eigenvalue=np.nan,
         notes=result.warnings,
         tables=result.tables,
+        latent=result,
+        two_step=True,
     )
 
 
 def _from_pair(pair: tuple[Any, ...]) -> AnalysedMatrix:
-    if len(pair) != 2:
-        raise UnsupportedDataError(f"A tuple is read as (matrix, n); this one has {len(pair)} elements.")
-    matrix, n = pair
-    names = [str(name) for name in getattr(matrix, "columns", ())]
-    values = np.array(matrix, dtype=float)
-    if values.ndim != 2 or values.shape[0] != values.shape[1]:
-        raise DataError(f"A pair (matrix, n) holds a square matrix; this one is {values.shape}.")
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 2:
-        raise DataError(f"A pair (matrix, n) holds the number of rows behind the matrix; this one holds {n!r}.")
-    if not np.isfinite(values).all() or np.abs(values - values.T).max(initial=0.0) > 1e-6 * np.abs(values).max():
-        raise DataError("A correlation or covariance matrix is finite and symmetric; this one is not.")
-    variance = np.diag(values)
-    if (variance <= 0.0).any():
-        raise DataError("A correlation or covariance matrix has a positive diagonal; this one has not.")
-    sd = np.sqrt(variance)
-    cor = (values + values.T) / 2.0 / np.outer(sd, sd)
-    np.fill_diagonal(cor, 1.0)
-    if np.abs(cor).max() > 1.0 + 1e-8:
-        raise DataError("A correlation in this matrix is larger than 1.")
-    if len(names) != len(cor):
-        names = [f"x{k + 1}" for k in range(len(cor))]
-    return AnalysedMatrix(cor, tuple(names), "pearson", int(n), int(n), "a matrix and its N", None, None, None, np.nan)
+    found = pair_moments(pair)
+    n = found.n_obs
+    return AnalysedMatrix(
+        np.array(found.cor), found.names, "pearson", n, n, "a matrix and its N", None, None, None, np.nan
+    )
 
 
 def _refuse_bare_matrix(data: Any) -> None:

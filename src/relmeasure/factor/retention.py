@@ -20,9 +20,9 @@ from relmeasure.factor.adequacy import adequacy_of, sphericity_of
 from relmeasure.factor.matrix import AnalysedMatrix, analysed_matrix
 from relmeasure.factor.parallel import Communality, chance_matrices, component_eigenvalues, reduced_eigenvalues
 from relmeasure.factor.rows import item_table
+from relmeasure.responses.intake import MomentMissing
 from relmeasure.responses.ordinal import Categories
 from relmeasure.results import FloatArray, Note, Provenance, Result, Table, announce, frozen_array
-from relmeasure.samplestats.moments import MissingMethod
 
 __all__ = [
     "NumberOfFactors",
@@ -152,7 +152,7 @@ def n_factors(
     simulation: Simulation = "auto",
     communality: Communality = "smc",
     rng: int | np.random.Generator = 0,
-    missing: MissingMethod = "listwise",
+    missing: MomentMissing = "listwise",
     weights: Any = None,
     n_obs: int | None = None,
     categories: Categories = None,

@@ -6,6 +6,9 @@ Rotated loadings and factor correlations x are fixed by two things: the correlat
 
 - maximum likelihood: B is the expected information of x about a *correlation* structure, standard deviations of the
   items being free parameters too; the covariance of the estimates is ``K / n``;
+- maximum likelihood of correlations that were themselves estimated (polychoric; full information under missing data):
+  ``K D'W G W D K / n``, W the inverse of the normal-theory covariance of the correlations that the solution implies
+  (then ``B = D'WD``), G their covariance as estimated;
 - minres: ``B = D'D``, D the derivative of the correlations above the diagonal; the covariance is ``K D'GD K / n``, with
   G the covariance of root-n sample correlations: under normality, or as estimated for polychorics.
 
@@ -32,7 +35,7 @@ import numpy as np
 from relmeasure.numerics.criteria import ROTATIONS, make_criterion
 from relmeasure.numerics.rotation import promax_matrix, rotate
 
-__all__ = ["LoadingErrors", "correlation_slopes", "loading_errors"]
+__all__ = ["LoadingErrors", "correlation_slopes", "loading_errors", "normal_correlation_covariance"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Constraints = Callable[[Array, Array], Array]
@@ -54,9 +57,12 @@ class LoadingErrors:
     covariance : array (q, q)
         Of the estimates: loadings row by row, then factor correlations above the diagonal.
     slopes : array (p (p - 1) / 2, q)
-        Derivatives of the reproduced correlations (pairs i < j, row by row) by the estimates.
+        Derivatives of the reproduced correlations (pairs i < j, row by row) by the estimates (promax: by those of the
+        varimax solution).
     bread : array (q, q)
         K.
+    weight : array (p (p - 1) / 2, p (p - 1) / 2) or None
+        W, where it was needed; None stands for the identity.
     """
 
     loadings: Array
@@ -64,6 +70,7 @@ class LoadingErrors:
     covariance: Array
     slopes: Array
     bread: Array
+    weight: Array | None = None
 
 
 def loading_errors(
@@ -91,7 +98,7 @@ def loading_errors(
     rotation, kaiser, options
         As in ``rotate``; ``"promax"`` goes through the varimax solution by the delta method.
     acov : array (p (p - 1) / 2, p (p - 1) / 2), optional
-        Sampling covariance of the correlations (pairs i < j, row by row), for minres; normal theory by default.
+        Sampling covariance of the correlations (pairs i < j, row by row); normal theory by default.
     """
     if rotation == "promax":
         return _promax_errors(loadings, phi, n_obs, cor, method, kaiser, dict(options or {}), acov)
@@ -100,26 +107,35 @@ def loading_errors(
     slopes = correlation_slopes(loadings, phi, oblique=oblique)
     constraints = _constraints(rotation, p, m, kaiser=kaiser, options=options or {}, method=method)
     C = _constraint_slopes(constraints, loadings, phi, oblique=oblique)
-    if method == "ml":
-        bread = _bordered_inverse(_information(slopes, loadings @ phi @ loadings.T), C)
+    common = loadings @ phi @ loadings.T
+    weight: Array | None = None
+    if method == "ml" and acov is None:
+        bread = _bordered_inverse(_information(slopes, common), C)
         covariance = None if bread is None else bread / n_obs
+    elif method == "ml":
+        inverse: Array = np.asarray(np.linalg.inv(normal_correlation_covariance(common)))
+        weight, pulled = inverse, inverse @ slopes
+        bread = _bordered_inverse(slopes.T @ pulled, C)
+        covariance = None if bread is None else bread @ (pulled.T @ acov @ pulled) @ bread
     else:
         bread = _bordered_inverse(slopes.T @ slopes, C)
         meat = _normal_meat(slopes, cor) / n_obs if acov is None else slopes.T @ acov @ slopes
         covariance = None if bread is None else bread @ meat @ bread
     if covariance is None or bread is None:
         return None
-    return _errors(covariance, slopes, bread, p, m, oblique=oblique)
+    return _errors(covariance, slopes, bread, p, m, oblique=oblique, weight=weight)
 
 
-def _errors(covariance: Array, slopes: Array, bread: Array, p: int, m: int, *, oblique: bool) -> LoadingErrors:
+def _errors(
+    covariance: Array, slopes: Array, bread: Array, p: int, m: int, *, oblique: bool, weight: Array | None = None
+) -> LoadingErrors:
     se = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     phi_se = np.zeros((m, m))
     if oblique:
         upper = np.triu_indices(m, 1)
         phi_se[upper] = se[p * m :]
         phi_se += phi_se.T
-    return LoadingErrors(se[: p * m].reshape(p, m), phi_se, covariance, slopes, bread)
+    return LoadingErrors(se[: p * m].reshape(p, m), phi_se, covariance, slopes, bread, weight)
 
 
 # --------------------------------------------------------------------------- derivatives of correlations
@@ -164,6 +180,23 @@ def _information(slopes: Array, common: Array) -> Array:
     side = full[:q, q:]
     information: Array = full[:q, :q] - side @ np.linalg.solve(full[q:, q:], side.T)
     return information
+
+
+def normal_correlation_covariance(cor: Array) -> Array:
+    """Return the covariance of root-n correlations (pairs i < j, row by row) of normal variables.
+
+    The diagonal of ``cor`` is taken as one. Pearson, K., & Filon, L. N. G. (1898). Philosophical Transactions of the
+    Royal Society A, 191, 229-311.
+    """
+    p = len(cor)
+    i, j = np.triu_indices(p, 1)
+    R = np.array(cor, dtype=float)
+    np.fill_diagonal(R, 1.0)
+    r = R[i, j]
+    ik, il, jk, jl = R[np.ix_(i, i)], R[np.ix_(i, j)], R[np.ix_(j, i)], R[np.ix_(j, j)]
+    out: Array = 0.5 * np.outer(r, r) * (ik**2 + il**2 + jk**2 + jl**2) + ik * jl + il * jk
+    out -= r[:, None] * (ik * il + jk * jl) + r[None, :] * (ik * jk + il * jl)
+    return out
 
 
 def _normal_meat(slopes: Array, cor: Array) -> Array:
@@ -283,8 +316,8 @@ def _promax_errors(
     covariance = jacobian @ first.covariance @ jacobian.T
     index = _reordered(order, p, m)
     covariance = covariance[np.ix_(index, index)]
-    slopes = correlation_slopes(loadings, phi, oblique=True)
-    return _errors(covariance, slopes, first.bread, p, m, oblique=True)
+    # the correlations that the model allows are the same, and so may be described by the varimax solution
+    return _errors(covariance, first.slopes, first.bread, p, m, oblique=True, weight=first.weight)
 
 
 def _matching(L: Array, to: Array) -> Array:

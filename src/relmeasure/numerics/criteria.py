@@ -7,6 +7,8 @@
 ``GeominCriterion``    geomin and bi-geomin
 ``TargetCriterion``    full and partially specified targets
 
+Bentler's criterion, infomax and simplimax are in ``simplicity``.
+
 Loadings are arrays (B, p, m): B matrices of p items by m factors. ``evaluate`` returns the values (B,) and the
 gradients (B, p, m); ``gradient_change`` the derivative of the gradient along a change of the loadings.
 
@@ -31,6 +33,7 @@ import numpy as np
 
 from relmeasure.exceptions import DataError, OptionError
 from relmeasure.numerics.normal import Array
+from relmeasure.numerics.simplicity import BentlerCriterion, InfomaxCriterion, SimplimaxCriterion
 
 __all__ = [
     "ROTATIONS",
@@ -51,7 +54,8 @@ __all__ = [
 RotationName = Literal[
     "none", "varimax", "quartimax", "equamax", "parsimax", "crawford_ferguson", "geomin_orthogonal",
     "target_orthogonal", "bifactor", "bigeomin", "promax", "oblimin", "quartimin", "crawford_ferguson_oblique",
-    "geomin", "target", "bifactor_oblique", "bigeomin_oblique",
+    "geomin", "target", "bifactor_oblique", "bigeomin_oblique", "bentler", "bentler_orthogonal", "infomax",
+    "infomax_orthogonal", "simplimax",
 ]  # fmt: skip
 """Rotations of a loading matrix."""
 
@@ -238,6 +242,11 @@ ROTATIONS: dict[str, RotationSpec] = {
     "target": RotationSpec(oblique=True, defaults={"target": None}, by_target=True),
     "bifactor_oblique": RotationSpec(oblique=True, general=1),
     "bigeomin_oblique": RotationSpec(oblique=True, defaults=_EPSILON, general=1),
+    "bentler": RotationSpec(oblique=True),
+    "bentler_orthogonal": RotationSpec(),
+    "infomax": RotationSpec(oblique=True),
+    "infomax_orthogonal": RotationSpec(),
+    "simplimax": RotationSpec(oblique=True, defaults={"n_small": None}),
 }
 """Every rotation by name."""
 
@@ -252,6 +261,12 @@ def make_criterion(
         return _target(np.array(given["target"], dtype=float), p, m, weight)
     if name in ("geomin", "bigeomin"):
         return GeominCriterion(given["epsilon"], ROTATIONS[rotation].general)
+    if name == "bentler":
+        return BentlerCriterion()
+    if name == "infomax":
+        return InfomaxCriterion()
+    if name == "simplimax":
+        return _simplimax(given["n_small"], p, m)
     if name in ("varimax", "promax"):
         return varimax()
     if name in ("quartimax", "none"):
@@ -272,11 +287,24 @@ def _target(target: Array, p: int, m: int, weight: Array | None) -> TargetCriter
     return TargetCriterion(wanted if weight is None else wanted * weight, asked.astype(float))
 
 
+def _simplimax(n_small: int | None, p: int, m: int) -> SimplimaxCriterion:
+    if n_small is None:
+        return SimplimaxCriterion(p)
+    if n_small >= p * m:
+        raise OptionError(
+            f"n_small={n_small}: of {p} items by {m} factors there are {p * m} loadings, and not all can be small.",
+            argument="n_small",
+            value=n_small,
+        )
+    return SimplimaxCriterion(int(n_small))
+
+
 _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "gamma": (lambda x: x <= 1.0, "at most 1 (above 0 there may be no minimum; 0 is quartimin)"),
     "epsilon": (lambda x: x > 0.0, "above 0"),
     "kappa": (lambda x: 0.0 <= x <= 1.0, "between 0 and 1"),
     "power": (lambda x: x > 1.0, "above 1"),
+    "n_small": (lambda x: x >= 1 and x == int(x), "of loadings, 1 or more"),
 }
 
 
@@ -292,6 +320,8 @@ def checked_options(rotation: str, options: Mapping[str, Any]) -> dict[str, Any]
     given = defaults | dict(options)
     for key in given.keys() & _RANGES.keys():
         value, (allowed, words) = given[key], _RANGES[key]
+        if value is None and defaults[key] is None:
+            continue
         if not (isinstance(value, (int, float)) and math.isfinite(value) and allowed(value)):
             raise OptionError(f"{key}={value!r}: must be a number {words}.", argument=key, value=value)
     if given.get("metric", "raw") not in ("raw", "normalized"):

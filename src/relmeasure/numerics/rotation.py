@@ -133,7 +133,7 @@ def rotate(
     tolerance, max_iterations : float, int
         When a start has converged (relative norm of the projected gradient), and when to give up.
     **options
-        Of the rotation: ``gamma``, ``epsilon``, ``kappa``, ``power``, ``metric``, ``target``.
+        Of the rotation: ``gamma``, ``epsilon``, ``kappa``, ``power``, ``metric``, ``target``, ``n_small``.
 
     Returns
     -------
@@ -168,6 +168,10 @@ def rotate(
     bifactor                  bi-quartimin (Jennrich & Bentler, 2011); also                     GPArotation::bifactorT
                               ``bifactor_oblique``
     bigeomin                  bi-geomin, ``epsilon``; also ``bigeomin_oblique``                 GPArotation::bigeominT
+    bentler                   Bentler (1977); also ``bentler_orthogonal``                       GPArotation::bentlerQ, T
+    infomax                   McKeon (1968); also ``infomax_orthogonal``                        GPArotation::infomaxQ, T
+    simplimax                 Kiers (1994): the ``n_small`` smallest squared loadings, by       GPArotation::simplimax
+                              default one an item; many local minima: raise ``n_starts``
     ========================= ================================================================= =======================
 
     Promax: ``metric="raw"`` (default) takes powers of the varimax loadings, as Hendrickson and White and R's

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
-from typing import Any, get_args
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -18,11 +18,19 @@ from relmeasure.responses.codes import count_rows
 from relmeasure.responses.frames import Frame, open_frame
 from relmeasure.responses.items import ItemPlan
 from relmeasure.responses.matrices import FloatMatrix, keyed_expressions, matrices, numeric_frame, plain_pandas
-from relmeasure.results import Table, announce
+from relmeasure.responses.published import estimated_moments, pair_moments
+from relmeasure.results import Note, Table, announce
+from relmeasure.samplestats.contingency import ContingencyTables
 from relmeasure.samplestats.deletion import deletion_warnings
+from relmeasure.samplestats.estimates import MomentEstimate, em_moments
+from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MissingMethod, MomentSums, moment_sums
+from relmeasure.samplestats.patterns import MissingPatterns, missing_patterns
 
-__all__ = ["as_moments", "item_counts", "moments", "scale_moments"]
+__all__ = ["MomentMissing", "as_moments", "as_patterns", "item_counts", "moments", "scale_moments"]
+
+MomentMissing = Literal["listwise", "pairwise", "fiml"]
+"""What happens to rows with a missing answer; ``"fiml"``: full-information maximum likelihood."""
 
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -39,8 +47,9 @@ def as_moments(
 
     Parameters
     ----------
-    data : frame, array (n, p), responses or moments
-        Every column of a frame is an item, except ``weights`` and those in ``exclude``. Columns of an array are named
+    data : frame, array (n, p), responses, moments, or (matrix, n)
+        Every column of a frame is an item, except ``weights`` and those in ``exclude``. A pair holds a published
+        correlation or covariance matrix with its N. Columns of an array are named
         x1 ... xp. Responses are keyed on the way; keyed responses are taken as they are.
     missing : {"listwise", "pairwise"}
     weights : str or array (n,), optional
@@ -61,12 +70,50 @@ def as_moments(
         raise OptionError.from_value("missing", missing, get_args(MissingMethod))
     if isinstance(data, MomentSums):
         return data
+    if isinstance(data, tuple):
+        return pair_moments(data)
+    if isinstance(data, MomentEstimate):
+        return estimated_moments(data)
+    if isinstance(data, (PolychoricResult, ContingencyTables)):
+        raise UnsupportedDataError(
+            "Correlations or tables of ordered answers hold no moments of the answers themselves: hand in the rows, "
+            "or use what describes latent responses (efa, n_factors, kmo, ordinal_reliability)."
+        )
+    found, told = _summed(data, partial(moment_sums, missing=missing), weights, exclude)
+    return replace(found, notes=told) if told else found
+
+
+def as_patterns(data: Any, *, weights: Any = None, exclude: Iterable[str | None] = ()) -> MissingPatterns:
+    """Return the additive statistic behind full-information estimates; patterns come back unchanged.
+
+    Parameters
+    ----------
+    data, weights, exclude
+        As in ``as_moments``.
+    """
+    if isinstance(data, MissingPatterns):
+        return data
+    if isinstance(data, MomentSums):
+        raise UnsupportedDataError("missing='fiml' needs rows: moments have lost the patterns of missing answers.")
+    return _summed(data, missing_patterns, weights, exclude)[0]
+
+
+_Statistic = TypeVar("_Statistic", MomentSums, MissingPatterns)
+
+
+def _summed(
+    data: Any, make: Callable[..., _Statistic], weights: Any, exclude: Iterable[str | None]
+) -> tuple[_Statistic, tuple[Note, ...]]:
+    """Return the statistic of all rows, and warnings that responses bring along.
+
+    ``make(values, names, weights=)`` makes the statistic of a block of rows.
+    """
     if isinstance(data, np.ndarray):
         names = [f"x{k + 1}" for k in range(data.shape[1])] if data.ndim == 2 else []
-        return moment_sums(_plain_array(data), names, missing=missing, weights=_weights_array(weights))
+        return make(_plain_array(data), names, weights=_weights_array(weights)), ()
     named = [name for name in (*exclude, weights) if isinstance(name, str)]
     if not named and (plain := plain_pandas(data)) is not None:
-        return moment_sums(plain[1], plain[0], missing=missing, weights=_weights_array(weights))
+        return make(plain[1], plain[0], weights=_weights_array(weights)), ()
     if isinstance(data, Responses):
         data = data.keyed()
     if isinstance(data, KeyedResponses):
@@ -78,18 +125,19 @@ def as_moments(
         source.require(named, what="named")
         items = [name for name in source.columns if name not in named]
         frame = numeric_frame(source, [*items, *([weights] if isinstance(weights, str) else [])])
-    found = _folded(frame, [str(item) for item in items], missing, weights, source.lazy)
-    told = data.warnings if isinstance(data, KeyedResponses) else ()
-    return replace(found, notes=told) if told else found
+    found = _folded(frame, [str(item) for item in items], make, weights, source.lazy)
+    return found, data.warnings if isinstance(data, KeyedResponses) else ()
 
 
-def _folded(frame: Frame, names: Sequence[str], missing: MissingMethod, weights: Any, lazy: bool) -> MomentSums:
+def _folded(
+    frame: Frame, names: Sequence[str], make: Callable[..., _Statistic], weights: Any, lazy: bool
+) -> _Statistic:
     if lazy and weights is not None and not isinstance(weights, str):
         raise UnsupportedDataError("A lazy frame takes weights= as the name of a column, not as an array.")
-    parts: list[MomentSums] = []
+    parts: list[_Statistic] = []
     for rows in _blocks(frame, len(names) + isinstance(weights, str)):
         values, w = (rows[:, :-1], rows[:, -1]) if isinstance(weights, str) else (rows, _weights_array(weights))
-        parts.append(moment_sums(values, names, missing=missing, weights=w))
+        parts.append(make(values, names, weights=w))
     return reduce(add, parts)
 
 
@@ -122,7 +170,11 @@ def _weights_array(weights: Any) -> Weights | None:
     return np.asarray(weights, dtype=float)
 
 
-def moments(data: Any, *, missing: MissingMethod = "listwise", weights: Any = None) -> MomentSums:
+@overload
+def moments(data: Any, *, missing: MissingMethod = "listwise", weights: Any = None) -> MomentSums: ...
+@overload
+def moments(data: Any, *, missing: Literal["fiml"], weights: Any = None) -> MomentEstimate: ...
+def moments(data: Any, *, missing: MomentMissing = "listwise", weights: Any = None) -> MomentSums | MomentEstimate:
     """Compute means, variances and covariances; the result is additive.
 
     ``a + b`` is the statistic of the pooled rows, so that parts of the data can be read one after another, or by
@@ -133,15 +185,18 @@ def moments(data: Any, *, missing: MissingMethod = "listwise", weights: Any = No
     data : frame, array (n, p), responses or moments
         Every column of a frame but ``weights`` is an item. Responses are keyed on the way. A lazy frame is read in
         batches, in bounded memory.
-    missing : {"listwise", "pairwise"}
-        Use rows complete on all items, or for each pair of items the rows where both are answered.
+    missing : {"listwise", "pairwise", "fiml"}
+        Use rows complete on all items, or for each pair of items the rows where both are answered; or estimate means
+        and covariances (divisor n) from every answer by full-information maximum likelihood, see ``em_moments``: that
+        statistic is not additive.
     weights : str or array (n,), optional
         Sampling weights, or the column that holds them; only their ratios matter.
 
     Returns
     -------
-    MomentSums
-        ``mean``, ``cov`` (divisor n - 1), ``cor``, ``n_obs``, ``names``; ``notes`` keeps the warnings.
+    MomentSums or MomentEstimate
+        ``mean``, ``cov`` (divisor n - 1), ``cor``, ``n_obs``, ``names``; ``notes`` keeps the warnings. With
+        ``missing="fiml"`` an estimate, with ``coverage`` and ``log_likelihood``.
 
     Raises
     ------
@@ -166,6 +221,8 @@ def moments(data: Any, *, missing: MissingMethod = "listwise", weights: Any = No
     >>> m.cov.round(2).tolist()  # R: cov(x)
     [[1.0, 0.5], [0.5, 1.0]]
     """
+    if missing == "fiml":
+        return data if isinstance(data, MomentEstimate) else em_moments(as_patterns(data, weights=weights))
     if isinstance(data, MomentSums):
         return data
     found = as_moments(data, missing=missing, weights=weights)

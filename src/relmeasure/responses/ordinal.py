@@ -32,9 +32,10 @@ from relmeasure.samplestats.contingency import (
     contingency_tables,
     observed_categories,
 )
+from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.mixed import mixed_correlations
-from relmeasure.samplestats.moments import MissingMethod
+from relmeasure.samplestats.moments import MissingMethod, MomentSums
 from relmeasure.samplestats.polychoric import (
     CorrectedTables,
     polychoric_acov,
@@ -267,6 +268,10 @@ class _Rows:
 def _read(data: Any, weights: Any, exclude: Iterable[str | None] = ()) -> _Rows:
     if isinstance(data, np.ndarray):
         return _array_rows(data, weights)
+    if isinstance(data, (tuple, MomentSums, MomentEstimate)):
+        raise UnsupportedDataError(
+            "A matrix has no thresholds: correlations of ordered answers need the rows, or their tables."
+        )
     if isinstance(data, Responses):
         data = data.keyed()
     column = weights if isinstance(weights, str) else None

@@ -85,6 +85,8 @@ class MomentEstimate(Result):
         Observed information of means and covariances, if asked for; its inverse is their sampling covariance.
     unavailable : tuple of str
         What cannot be had from this statistic.
+    weighted : bool
+        Whether sampling weights were given.
     status, warnings
     """
 
@@ -103,6 +105,7 @@ class MomentEstimate(Result):
     coverage: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     information: FloatArray | None = None
     unavailable: tuple[str, ...] = ()
+    weighted: bool = False
     status: Status = field(default_factory=Status)
     warnings: tuple[Note, ...] = ()
 
@@ -185,6 +188,29 @@ class MomentEstimate(Result):
     def cor(self) -> FloatArray:
         """Correlations, array (p, p)."""
         return _correlations(self.cov)
+
+    @property
+    def correlation_acov(self) -> FloatArray | None:
+        """Sampling covariance of the correlations (pairs i < j, row by row), or None without ``information``.
+
+        The inverse of the observed information, carried on by the delta method:
+        ``d r_ij = d s_ij / sqrt(s_ii s_jj) - r_ij (d s_ii / s_ii + d s_jj / s_jj) / 2``.
+        """
+        if self.information is None:
+            return None
+        p, variance = self.n_items, np.diag(self.cov)
+        first, second = np.triu_indices(p, 1)
+        place = np.zeros((p, p), dtype=np.intp)
+        columns, rows = np.triu_indices(p)
+        place[rows, columns] = place[columns, rows] = p + np.arange(len(rows))
+        r = self.cor[first, second]
+        slopes = np.zeros((len(r), len(self.information)))
+        pairs = np.arange(len(r))
+        slopes[pairs, place[first, second]] = 1.0 / np.sqrt(variance[first] * variance[second])
+        slopes[pairs, place[first, first]] = -0.5 * r / variance[first]
+        slopes[pairs, place[second, second]] = -0.5 * r / variance[second]
+        acov: FloatArray = frozen_array(slopes @ np.linalg.solve(self.information, slopes.T))
+        return acov
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -310,6 +336,7 @@ def em_moments(
         log_likelihood_path=fit.path * scale,
         coverage=patterns.coverage,
         information=found,
+        weighted=patterns.weighted,
     )
     unfinished = f"The EM algorithm did not converge in {max_iterations} steps; raise max_iterations."
     return _announced(result, [] if fit.converged else [NotConvergedWarning(unfinished)])

@@ -95,6 +95,9 @@ class MomentSums(Result):
         Whether sampling weights were given.
     notes : tuple of Note
         Warnings raised while the data were read.
+    origin : str
+        Where moments come from that are no sums of rows (a published matrix, full-information estimates), in words;
+        they cannot be added.
     """
 
     names: tuple[str, ...]
@@ -108,11 +111,49 @@ class MomentSums(Result):
     spread: FloatArray
     weighted: bool = False
     notes: tuple[Note, ...] = field(default=())
+    origin: str = ""
+
+    @classmethod
+    def from_covariance(
+        cls, cov: np.ndarray, mean: np.ndarray, n_obs: int, names: Sequence[str], *, origin: str, weighted: bool = False
+    ) -> MomentSums:
+        """Return moments with these covariances and means (NaN: unknown) of ``n_obs`` persons, said to be ``origin``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> MomentSums.from_covariance(np.eye(2), np.zeros(2), 50, ["a", "b"], origin="published").rule
+        'published'
+        """
+        p = len(names)
+        count = np.full((p, p), n_obs, dtype=np.int64)
+        scatter = np.asarray(cov, dtype=float) * (n_obs - 1)
+        return cls(
+            names=tuple(names),
+            missing="listwise",
+            n_rows=n_obs,
+            n_item=frozen_array(np.diag(count), np.int64),
+            count=frozen_array(count, np.int64),
+            weight=frozen_array(count),
+            center=frozen_array(np.repeat(np.asarray(mean, dtype=float)[:, None], p, axis=1)),
+            scatter=frozen_array(scatter),
+            spread=frozen_array(np.repeat(np.diag(scatter)[:, None], p, axis=1)),
+            weighted=weighted,
+            origin=origin,
+        )
 
     def __add__(self, other: MomentSums) -> MomentSums:
         """Return the statistic of the pooled rows."""
         if not isinstance(other, MomentSums):
             return NotImplemented
+        for what in (self.origin, other.origin):
+            if what:
+                raise IncompatibleStatisticsError(
+                    f"Moments that are no sums of rows ({what}) cannot be added.",
+                    attribute="origin",
+                    left=self.origin,
+                    right=other.origin,
+                )
         for what in ("names", "missing", "weighted"):
             mine, theirs = getattr(self, what), getattr(other, what)
             if mine != theirs:
@@ -163,6 +204,8 @@ class MomentSums(Result):
     @property
     def rule(self) -> str:
         """The rule that made ``n_obs`` of ``n_rows``, in words."""
+        if self.origin:
+            return self.origin
         if self.missing == "listwise":
             return f"listwise: {self.n_obs} of {self.n_rows} rows complete on {self.n_items} items"
         return f"pairwise: {self.n_obs} to {self.n_obs_max} of {self.n_rows} rows behind a pair; smallest used"
@@ -212,6 +255,7 @@ class MomentSums(Result):
             spread=self.spread[square],
             weighted=self.weighted,
             notes=self.notes,
+            origin=self.origin,
         )
 
     def _table(self) -> Table:
