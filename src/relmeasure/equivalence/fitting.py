@@ -1,35 +1,42 @@
-"""From a call to the fitted steps: groups in one order whatever the order of the rows, one reading for all models."""
+"""From a call to the fitted steps: units in one order whatever the order of the rows, one reading for all models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from relmeasure.equivalence.verdict import STEPS
-from relmeasure.exceptions import ModelError, OptionError, TooFewObservationsError, UnsupportedDataError
+import numpy as np
+
+from relmeasure.equivalence.categories import Declared, check_chosen, declared_categories, untested
+from relmeasure.equivalence.layout import Layout, model_over_waves
+from relmeasure.equivalence.tables import EQUAL, n_parameters, released_names, step_tables
+from relmeasure.equivalence.units import order_units
+from relmeasure.equivalence.waves import long_rows, wave_columns, wide_rows
+from relmeasure.exceptions import (
+    ModelError,
+    OptionError,
+    TooFewObservationsError,
+    UnsupportedDataError,
+    shorten,
+)
+from relmeasure.responses.variables import VariableRows
+from relmeasure.results import Table
 from relmeasure.structural.cases import Cases
 from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.groups import GroupEqual, kind_of
 from relmeasure.structural.method import Method
 from relmeasure.structural.parameter_table import ParameterTable
 from relmeasure.structural.reading import Reading, is_statistic, open_rows, read_incomplete, read_rows, read_statistic
+from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
 from relmeasure.structural.roles import roles_of
 from relmeasure.structural.running import Call, fit_table
 from relmeasure.structural.specification import build_table
 from relmeasure.structural.syntax import Model
 
-__all__ = ["EQUAL", "MOST_GROUPS", "Prepared", "fit_steps", "prepare"]
+__all__ = ["Prepared", "Steps", "fit_steps", "prepare"]
 
-EQUAL: dict[str, tuple[GroupEqual, ...]] = {
-    "configural": (),
-    "metric": ("loadings",),
-    "scalar": ("loadings", "intercepts"),
-    "strict": ("loadings", "intercepts", "residuals"),
-}
-"""What is equal over groups at each step."""
-
-MOST_GROUPS = 10
-"""More groups than this are refused."""
+SKIPPED = ("step", "items", "reason")
+"""Columns of what was not tested."""
 
 
 @dataclass(frozen=True)
@@ -39,130 +46,268 @@ class Prepared:
     Attributes
     ----------
     call : Call
-    model : Model
     method : Method
     reading : Reading
-        Groups in order, the reference group first.
+        The reference group or wave first.
+    table : ParameterTable
+        The configural model.
+    layout : Layout
     """
 
     call: Call
-    model: Model
     method: Method
     reading: Reading
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups."""
-        return tuple(group.name for group in self.reading.sample.groups)
+    table: ParameterTable
+    layout: Layout
 
 
-def prepare(call: Call, reference: str | None) -> Prepared:
-    """Read the model and the data, and put the groups in order."""
+@dataclass(frozen=True)
+class Steps:
+    """The models that were fitted, and what was not tested.
+
+    Attributes
+    ----------
+    fits : dict of str to StructuralFit
+    fixed : dict of str to tuple of str
+        Parameters that a step holds equal by fixing them in every unit.
+    skipped : Table
+        ``step items reason``.
+    """
+
+    fits: dict[str, StructuralFit]
+    fixed: dict[str, tuple[str, ...]]
+    skipped: Table
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the data gave: the sample, its units, and the thresholds of ordered items."""
+
+    reading: Reading
+    model: Model
+    layout: Layout
+    thresholds: dict[str, tuple[int, ...]]
+
+
+def prepare(call: Call, *, wave: Any, person: Any, reference: str | None, categories: Declared) -> Prepared:
+    """Read the model and the data, and put the units in order."""
     method, model = call.read_method(), call.read_model()
-    _check_model(model)
-    roles = roles_of(model.formulas)
-    request = call.request(roles.observed)
-    if is_statistic(call.data):
-        if method.robust:
-            raise UnsupportedDataError(
-                f"estimator={call.estimator!r} needs the rows, and moments were handed in: use 'ML'.",
-                estimator=call.estimator,
-            )
-        reading = read_statistic(call.data, request, means=True)
+    if method.ordinal and call.std_lv is False:
+        raise UnsupportedDataError(
+            "std_lv=False is not supported with ordered items: their factors have unit variance in the reference "
+            "group. The fit would be the same."
+        )
+    _check_model(model, ordered=method.ordinal)
+    _check_over(call, wave, person)
+    if wave is None:
+        read = _read_groups(call, model, method, reference, categories)
     else:
-        rows = open_rows(call.data, request)
-        reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
-    return Prepared(call, model, method, _ordered(reading, reference))
+        read = _read_waves(call, model, method, wave, person, reference, categories)
+    _check_sizes(read)
+    groups = tuple(group.name for group in read.reading.sample.groups)
+    chosen = replace(call, std_lv=True) if method.ordinal else call
+    table = build_table(read.model, chosen.options(groups, read.thresholds))
+    return Prepared(call, method, read.reading, table, read.layout)
 
 
-def _check_model(model: Model) -> None:
+# --------------------------------------------------------------------------- checks
+def _check_over(call: Call, wave: Any, person: Any) -> None:
+    if wave is not None and call.group is not None:
+        raise UnsupportedDataError(
+            "group= and wave= together are not supported: compare the waves within each group, or the groups within "
+            "one wave."
+        )
+    if person is not None and (wave is None or isinstance(wave, Mapping)):
+        raise OptionError(
+            "person= names the people of long data: give the column of waves in wave= as well.", argument="person"
+        )
+    if wave is not None and not isinstance(wave, Mapping) and person is None:
+        raise OptionError(
+            "wave= with a column needs person=, the column that says who answered. Waves of different people are "
+            "groups: group= in place of wave=, with cluster= where classes return.",
+            argument="person",
+        )
+
+
+def _check_model(model: Model, *, ordered: bool) -> None:
     """Refuse models of which the steps would not say what they say."""
     factors = {f.lhs for f in model.formulas if f.op == "=~"}
     for formula in model.formulas:
-        several = max(len(formula.modifier.fixed), len(formula.modifier.label), len(formula.modifier.start))
-        if several > 1:
+        text = f"'{formula.lhs} {formula.op} {formula.rhs}'".replace(" ~1 '", " ~ 1'")
+        modifier = formula.modifier
+        if max(len(modifier.fixed), len(modifier.label), len(modifier.start)) > 1:
             raise ModelError(
-                f"'{formula.lhs} {formula.op} {formula.rhs}' has one value a group, c(...): invariance sets what is "
-                "equal over groups itself. Release a parameter with partial=."
+                f"{text} has one value a group, c(...): invariance sets what is equal over groups itself. Release a "
+                "parameter with partial=."
+            )
+        if any(modifier.label):
+            raise ModelError(
+                f"{text} has the label '{modifier.label[0]}', which would hold it equal in every step: leave it out. "
+                "invariance sets what is equal itself."
             )
         if formula.op == "~":
-            raise UnsupportedDataError(
-                f"'{formula.lhs} ~ {formula.rhs}': invariance compares measurement models. Leave regressions out."
-            )
+            raise UnsupportedDataError(f"{text}: invariance compares measurement models. Leave regressions out.")
         if formula.op == "=~" and formula.rhs in factors:
             raise UnsupportedDataError(
-                f"'{formula.lhs} =~ {formula.rhs}': invariance is tested for factors that items measure. Leave "
-                "higher-order factors out; their items' invariance comes first."
+                f"{text}: invariance is tested for factors that items measure. Leave higher-order factors out; their "
+                "items' invariance comes first."
+            )
+        identifies = formula.op in ("|", "~1", "~*~") or (formula.op == "~~" and formula.lhs == formula.rhs)
+        fixes = any(value is not None and value == value and value != 0 for value in modifier.fixed)
+        if ordered and (identifies or (formula.op == "=~" and fixes)):
+            raise ModelError(
+                f"{text}: with ordered items every step sets thresholds, intercepts, variances and the unit of the "
+                "factors itself (Wu & Estabrook, 2016). Leave it out."
             )
 
 
-def _ordered(reading: Reading, reference: str | None) -> Reading:
-    """Put the reference group first, the others in the order of their names."""
-    groups = reading.sample.groups
-    names = [group.name for group in groups]
-    if len(groups) < 2:
-        raise TooFewObservationsError(
-            f"Invariance compares groups, and there is {len(groups)}: name a column with two or more in group=.",
-            n_groups=len(groups),
-        )
-    if len(groups) > MOST_GROUPS:
+def _check_sizes(read: _Read) -> None:
+    """A unit needs more rows than items."""
+    p = len(read.reading.sample.names)
+    for group in read.reading.sample.groups:
+        if group.n_obs <= p:
+            where = f"Group '{group.name}' has" if group.name else "There are"
+            raise TooFewObservationsError(
+                f"{where} {group.n_obs} usable rows for {p} items, too few for a model of its own: leave the group "
+                "out, or merge it with another.",
+                group=group.name,
+                n_obs=group.n_obs,
+            )
+
+
+# --------------------------------------------------------------------------- reading
+def _read_groups(call: Call, model: Model, method: Method, reference: str | None, categories: Declared) -> _Read:
+    names = roles_of(model.formulas).observed
+    request = call.request(names)
+    thresholds: dict[str, tuple[int, ...]] = {}
+    if is_statistic(call.data):
+        _check_statistic(call, method)
+        reading = read_statistic(call.data, request, means=True)
+    elif method.ordinal and isinstance(call.data, Mapping):
+        reading, thresholds = read_polychoric(call.data, names)
+    else:
+        rows = open_rows(call.data, request)
+        if method.ordinal:
+            items = ordered_items(call.ordered or (), names)
+            answers = {name: rows.values[:, names.index(name)] for name in items}
+            declared, raised = declared_categories(answers, categories, call.instrument)
+            check_chosen(_by_group(rows, answers), declared, "group")
+            rows = replace(rows, warnings=[*rows.warnings, *raised])
+            reading, thresholds = _read_ordered(call, rows, items, declared)
+        else:
+            reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
+    groups = [group.name for group in reading.sample.groups]
+    units = order_units(groups if groups != [""] else groups, reference, over="group")
+    return _Read(_reordered(reading, units), model, Layout("group", tuple(units)), thresholds)
+
+
+def _read_ordered(
+    call: Call, rows: VariableRows, items: Sequence[str], declared: Mapping[str, Sequence[float]]
+) -> tuple[Reading, dict[str, tuple[int, ...]]]:
+    return read_ordered(rows, items, missing=call.missing, instrument=None, declared=declared)
+
+
+def _check_statistic(call: Call, method: Method) -> None:
+    if method.ordinal:
         raise UnsupportedDataError(
-            f"There are {len(groups)} groups, and exact equality over more than {MOST_GROUPS} is rejected for "
-            "differences too small to matter. Merge groups (grades into bands, say), compare the largest, or treat "
-            "groups as clusters in a two-level model.",
-            n_groups=len(groups),
+            "Moments know nothing of categories: hand in the rows, or polychoric results with acov=True, with ordered=."
         )
-    if reference is not None and str(reference) not in names:
-        raise OptionError.from_value("reference", reference, sorted(names, key=_sort_key))
-    wanted = sorted(names, key=lambda name: (name != str(reference), _sort_key(name)))
-    order = [names.index(name) for name in wanted]
-    sample = replace(reading.sample, groups=tuple(groups[k] for k in order))
+    if method.robust:
+        raise UnsupportedDataError(
+            f"estimator={call.estimator!r} needs the rows, and moments were handed in: use 'ML'.",
+            estimator=call.estimator,
+        )
+
+
+def _by_group(rows: VariableRows, answers: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, dict[str, Any]]:
+    if rows.group is None:
+        return {}
+    labels = [str(v) for v in dict.fromkeys(rows.group.tolist()) if v is not None]
+    return {label: {name: own[rows.group == label] for name, own in answers.items()} for label in labels}
+
+
+def _reordered(reading: Reading, units: Sequence[str]) -> Reading:
+    names = [group.name for group in reading.sample.groups]
+    order = [names.index(name) for name in units]
+    sample = replace(reading.sample, groups=tuple(reading.sample.groups[k] for k in order))
     cases = None if reading.cases is None else Cases(tuple(reading.cases.groups[k] for k in order))
     return replace(reading, sample=sample, cases=cases)
 
 
-def _sort_key(name: str) -> tuple[int, float, str]:
-    """Numbers by value, before words."""
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
+def _read_waves(
+    call: Call, model: Model, method: Method, wave: Any, person: Any, reference: str | None, categories: Declared
+) -> _Read:
+    items = roles_of(model.formulas).observed
+    request = call.request(items)
+    statistic = is_statistic(call.data)
+    if not isinstance(wave, Mapping):
+        if statistic:
+            raise UnsupportedDataError("Moments have no waves in rows: map each wave to its items in wave=.")
+        rows, columns = long_rows(call.data, request, wave, person, reference)
+    else:
+        columns = wave_columns(wave, items, reference)
+        rows = None if statistic else wide_rows(call.data, request, columns)
+    over_waves, layout = model_over_waves(model, columns)
+    names = roles_of(over_waves.formulas).observed
+    if rows is None:
+        _check_statistic(call, method)
+        return _Read(read_statistic(call.data, replace(request, names=names), means=True), over_waves, layout, {})
+    order = [rows.names.index(name) for name in names]
+    rows = replace(rows, names=names, values=np.ascontiguousarray(rows.values[:, order]))
+    if not method.ordinal:
+        reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
+        return _Read(reading, over_waves, layout, {})
+    chosen = ordered_items(call.ordered or (), items)
+    at = {name: k for k, name in enumerate(names)}
+    by_wave = {
+        unit: {item: rows.values[:, at[columns[unit][item]]] for item in chosen} for unit in layout.units
+    }
+    pooled = {item: np.concatenate([own[item] for own in by_wave.values()]) for item in chosen}
+    declared, raised = declared_categories(pooled, categories, call.instrument)
+    check_chosen(by_wave, declared, "wave")
+    rows = replace(rows, warnings=[*rows.warnings, *raised])
+    own = {columns[unit][item]: declared[item] for unit in layout.units for item in chosen}
+    reading, thresholds = _read_ordered(call, rows, [name for name in names if name in own], own)
+    return _Read(reading, over_waves, layout, thresholds)
 
 
-def fit_steps(prepared: Prepared, partial: Sequence[str]) -> dict[str, StructuralFit]:
-    """Fit the four models; what was warned about the data is said once."""
+# --------------------------------------------------------------------------- steps
+def fit_steps(prepared: Prepared, partial: Sequence[str]) -> Steps:
+    """Fit the model of every step that restricts the one before it; what was warned about the data is said once."""
+    released = released_names(prepared.table, prepared.layout, partial)
+    tables = step_tables(prepared.table, prepared.layout, released)
     fits: dict[str, StructuralFit] = {}
-    reading, tables = prepared.reading, _tables(prepared, partial)
+    fixed: dict[str, tuple[str, ...]] = {}
+    skipped: list[dict[str, Any]] = []
+    reading, before, free_once = prepared.reading, -1, set[int]()
     for step, table in tables.items():
+        free_once |= {i for i in range(len(table)) if table.free[i]}
+        items, reason = _untested(prepared, table, step)
+        if n_parameters(table) == before:
+            reason = reason or "everything that the step would hold equal is released"
+            skipped.append(dict(zip(SKIPPED, (step, "all", f"{reason}."), strict=True)))
+            continue
+        if reason:
+            skipped.append(dict(zip(SKIPPED, (step, ", ".join(items), f"{reason}."), strict=True)))
+        before = n_parameters(table)
+        rows = table.rows()
+        places = [prepared.layout.place(rows[i]) for i in sorted(free_once) if not table.free[i]]
+        fixed[step] = tuple(dict.fromkeys(place[1] for place in places if place is not None))
         fits[step] = fit_table(table, reading, prepared.method, prepared.call)
         reading = replace(reading, warnings=[], sample=replace(reading.sample, notes=()))
-    return fits
+    if prepared.table.ordered and prepared.table.parameterization == "delta":
+        reason = "residual variances are no parameters of the delta parameterization; use parameterization='theta'."
+        skipped.append(dict(zip(SKIPPED, ("strict", "all", reason), strict=True)))
+    return Steps(fits, fixed, Table.from_rows(skipped, SKIPPED))
 
 
-def _tables(prepared: Prepared, partial: Sequence[str]) -> dict[str, ParameterTable]:
-    tables = {}
-    for step in STEPS:
-        call = replace(prepared.call, group_equal=EQUAL[step], group_partial=tuple(partial) if EQUAL[step] else ())
-        tables[step] = build_table(prepared.model, call.options(prepared.groups))
-    _check_partial(tables["strict"], partial)
-    return tables
-
-
-def _check_partial(table: ParameterTable, partial: Sequence[str]) -> None:
-    """Every released parameter must be one that a step would hold equal."""
-    rows, factors = table.rows(), set(table.latent)
-    for name in partial:
-        text = name.replace(" ", "")
-        row = next(r for r in rows if text in (f"{r.lhs}{r.op}{r.rhs}", f"{r.rhs}{r.op}{r.lhs}"))
-        if kind_of(row, factors) not in EQUAL["strict"]:
-            raise ModelError(
-                f"partial names '{name}', which no step holds equal: release loadings ('f=~x1'), intercepts ('x1~1') "
-                "or residual variances ('x1~~x1').",
-                parameter=name,
-            )
-        if not row.is_free:
-            raise ModelError(
-                f"partial names '{name}', which is fixed to {row.fixed:g} in every group and gives the factor its "
-                "scale: pass std_lv=True to free it, or write another item first.",
-                parameter=name,
-            )
+def _untested(prepared: Prepared, table: ParameterTable, step: str) -> tuple[tuple[str, ...], str]:
+    """Ordered items for which a step tests nothing, and why."""
+    layout = prepared.layout
+    counts = {layout.base_name(name): 0 for name in table.ordered}
+    for row in table.rows():
+        where = layout.place(row)
+        if row.op == "|" and where is not None and where[0] == 1:
+            counts[layout.base_name(row.lhs)] += 1
+    over: Literal["group", "wave"] = layout.over
+    return untested(step, counts, over)

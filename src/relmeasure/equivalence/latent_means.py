@@ -1,8 +1,9 @@
-r"""Differences of factor means from a reference group, with effect sizes.
+r"""Differences of factor means from a reference group or wave, with effect sizes.
 
 .. math:: d_g = \alpha_g / \sqrt{(n_r \psi_r + n_g \psi_g) / (n_r + n_g)}
 
-with the factor mean ``alpha`` of group g (that of the reference group is zero) and factor variances ``psi``.
+with the factor mean ``alpha`` of unit g (that of the reference is zero) and factor variances ``psi``. Over waves the
+people are the same, ``n_r = n_g``, and the denominator is that of the two waves, not the standard deviation of change.
 
 References
 ----------
@@ -17,34 +18,36 @@ from typing import Any
 
 import numpy as np
 
+from relmeasure.equivalence.layout import Layout
 from relmeasure.numerics.coefficients import normal_quantile
 from relmeasure.results import Table
 from relmeasure.structural.fit import StructuralFit
 
-__all__ = ["COLUMNS", "mean_differences"]
+__all__ = ["mean_columns", "mean_differences"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-COLUMNS = (
-    "factor", "group", "reference", "difference", "se", "z", "pvalue", "lower", "upper", "effect_size",
-    "effect_size_lower", "effect_size_upper",
-)  # fmt: skip
+
+def mean_columns(layout: Layout) -> tuple[str, ...]:
+    """Columns of the table of differences."""
+    numbers = ("difference", "se", "z", "pvalue", "lower", "upper")
+    return ("factor", layout.over, "reference", *numbers, "effect_size", "effect_size_lower", "effect_size_upper")
 
 
-def mean_differences(fit: StructuralFit) -> Table:
-    """Return one row a factor and group other than the first, which is the reference; intervals are Wald intervals."""
-    from scipy.special import ndtr
-
+def mean_differences(fit: StructuralFit, layout: Layout) -> Table:
+    """Return one row a factor and unit other than the first, which is the reference; intervals are Wald intervals."""
     table, values = fit.table, fit._fitted.row_values
     jacobian, covariance = fit._fitted.row_jacobian, np.asarray(fit.covariance)
-    place = {(table.lhs[i], table.op[i], table.rhs[i], table.group[i]): i for i in range(len(table))}
     quantile = normal_quantile(fit.conf_level)
-    n = [group.n_obs for group in fit.sample.groups]
+    place = {at: i for i, row in enumerate(table.rows()) if (at := layout.place(row)) is not None}
+    n = [group.n_obs for group in fit.sample.groups] if layout.over == "group" else [1] * len(layout.units)
     rows = []
-    for factor in table.latent:
-        reference = place[factor, "~~", factor, 1]
-        for g in range(2, table.n_groups + 1):
-            mean, own = place[factor, "~1", "", g], place[factor, "~~", factor, g]
+    for factor in layout.factors(table):
+        reference = place[1, f"{factor}~~{factor}"]
+        for g in range(2, len(layout.units) + 1):
+            mean, own = place[g, f"{factor}~1"], place[g, f"{factor}~~{factor}"]
+            if not table.free[mean]:  # every intercept is released: no origin
+                continue
             difference, slope = float(values[mean]), jacobian[mean]
             shares = n[0] / (n[0] + n[g - 1]), n[g - 1] / (n[0] + n[g - 1])
             pooled = shares[0] * values[reference] + shares[1] * values[own]
@@ -54,21 +57,18 @@ def mean_differences(fit: StructuralFit) -> Table:
                 effect = difference / math.sqrt(pooled)
                 spread = shares[0] * jacobian[reference] + shares[1] * jacobian[own]
                 effect_se = _error(slope / math.sqrt(pooled) - 0.5 * effect / pooled * spread, covariance)
-            z = difference / se if se > 0 else math.nan
-            numbers = (
-                *(
-                    difference,
-                    se,
-                    z,
-                    float(2.0 * ndtr(-abs(z))),
-                    difference - quantile * se,
-                    difference + quantile * se,
-                ),
-                *(effect, effect - quantile * effect_se, effect + quantile * effect_se),
-            )
-            names = (factor, table.groups[g - 1], table.groups[0])
-            rows.append(dict(zip(COLUMNS, (*names, *numbers), strict=True)))
-    return Table.from_rows(rows, COLUMNS)
+            names = (factor, layout.units[g - 1], layout.units[0])
+            standard = (effect, effect - quantile * effect_se, effect + quantile * effect_se)
+            row = (*names, *_wald(difference, se, quantile), *standard)
+            rows.append(dict(zip(mean_columns(layout), row, strict=True)))
+    return Table.from_rows(rows, mean_columns(layout))
+
+
+def _wald(difference: float, se: float, quantile: float) -> tuple[float, ...]:
+    from scipy.special import ndtr
+
+    z = difference / se if se > 0 else math.nan
+    return difference, se, z, float(2.0 * ndtr(-abs(z))), difference - quantile * se, difference + quantile * se
 
 
 def _error(slope: Array, covariance: Array) -> float:

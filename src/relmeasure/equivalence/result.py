@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from relmeasure.equivalence.layout import Layout
 from relmeasure.equivalence.score_tests import equality_tests
 from relmeasure.exceptions import InadmissibleError, OptionError
 from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table
@@ -16,15 +17,16 @@ __all__ = ["InvarianceResult"]
 
 @dataclass(frozen=True, eq=False)
 class InvarianceResult(Result):
-    """Models of rising equality over groups, compared.
+    """Models of rising equality over groups or waves, compared.
 
     Attributes
     ----------
     steps : Table
         One row a step: ``step chisq df cfi rmsea srmr aic bic delta_chisq delta_df pvalue delta_cfi delta_rmsea
         delta_srmr method status``, and for scaled tests ``chisq_scaled cfi_robust rmsea_robust delta_cfi_robust
-        delta_rmsea_robust``. Plain names are the naive indices, as in lavaan; ``delta_chisq`` is the difference test
-        that ``method`` names, never a difference of scaled statistics.
+        delta_rmsea_robust`` (ordered items: ``cfi_scaled rmsea_scaled delta_cfi_scaled delta_rmsea_scaled``). Plain
+        names are the naive indices, as in lavaan; ``delta_chisq`` is the difference test that ``method`` names, never a
+        difference of scaled statistics.
     fits : dict of str to StructuralFit
         The models.
     verdicts : Table
@@ -33,11 +35,20 @@ class InvarianceResult(Result):
         Score tests of the equalities that the first failing step added, the largest first; empty when none fails.
     means : Table
         Factor means against the reference group; see ``latent_means``.
+    skipped : Table
+        ``step items reason``: what could not be tested, because the items have too few categories or everything was
+        released.
+    layout : Layout
+        The groups or waves, the reference first, and how variables are named in them.
+    fixed : dict of str to tuple of str
+        Parameters of each step that are equal because they are fixed (intercepts and residual variances of ordered
+        items).
     groups : tuple of str
-        The reference group first.
+        Groups or waves, the reference first.
     group_sizes : tuple of int
+        Rows of each group; over waves, the persons used.
     reference : str
-        The group that the factor means are compared with.
+        The group or wave that the factor means are compared with.
     reached : str or None
         The last step that holds with every step before it.
     partial : tuple of str
@@ -56,6 +67,9 @@ class InvarianceResult(Result):
     verdicts: Table
     proposals: Table
     means: Table
+    skipped: Table
+    layout: Layout
+    fixed: dict[str, tuple[str, ...]]
     groups: tuple[str, ...]
     group_sizes: tuple[int, ...]
     reference: str
@@ -72,22 +86,25 @@ class InvarianceResult(Result):
 
         Parameters
         ----------
-        step : {"metric", "scalar", "strict"}
+        step : {"thresholds", "metric", "scalar", "strict"}
+            One of the steps that were fitted.
         kind : {"pandas", "polars", "pyarrow"}
 
         Returns
         -------
         frame
-            ``parameter kind group score_chisq df pvalue expected_change``: released in ``all`` groups, and with more
-            than two groups in one at a time. Tests are normal-theory, not scaled. Releasing what they propose is
-            data-driven: check it on other data.
+            ``parameter kind group score_chisq df pvalue expected_change`` (``wave`` in place of ``group`` over time):
+            released in ``all`` groups, and with more than two groups in one at a time. Where tests are scaled, plain
+            columns are the normal-theory test as in lavaan, and ``score_chisq_robust pvalue_robust`` the generalised
+            score test (Boos, 1992), by which rows are ordered. Releasing what they propose is data-driven: check it on
+            other data.
         """
         if step not in self.fits or step == "configural":
             raise OptionError.from_value("step", step, [name for name in self.fits if name != "configural"])
-        return equality_tests(self.fits[step]).to_frame(kind)
+        return equality_tests(self.fits[step], self.layout, self.fixed[step]).to_frame(kind)
 
     def latent_means(self, *, allow_noninvariant: bool = False, kind: FrameKind = "pandas") -> Any:
-        """Return differences of factor means from the reference group, with effect sizes.
+        """Return differences of factor means from the reference group or wave, with effect sizes.
 
         Parameters
         ----------
@@ -99,8 +116,8 @@ class InvarianceResult(Result):
         -------
         frame
             ``factor group reference difference se z pvalue lower upper effect_size effect_size_lower
-            effect_size_upper``, from the scalar model; the effect size is over the pooled standard deviation of the
-            factor (Hancock, 2001).
+            effect_size_upper`` (``wave`` in place of ``group`` over time), from the scalar model; the effect size is
+            over the pooled standard deviation of the factor (Hancock, 2001).
 
         Raises
         ------
@@ -125,38 +142,61 @@ class InvarianceResult(Result):
         return self.steps
 
     def summary(self) -> str:
-        """Return the table of steps, what was released, the conclusion, and the factor means where they compare."""
-        sizes = ", ".join(f"{name} ({n})" for name, n in zip(self.groups, self.group_sizes, strict=True))
-        lines = [f"invariance: {self.status.level}", f"Groups: {sizes}; reference group: {self.reference}"]
+        """Return the table of steps, what was not tested, what was released, the conclusion, and the factor means."""
+        over = self.layout.over
+        if over == "group":
+            sizes = ", ".join(f"{name} ({n})" for name, n in zip(self.groups, self.group_sizes, strict=True))
+        else:
+            sizes = f"{', '.join(self.groups)} ({self.group_sizes[0]} persons)"
+        lines = [f"invariance: {self.status.level}", f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}"]
         lines += [self.provenance.rule, "", *_printed(self.steps), ""]
+        for row in self.skipped.rows():
+            what = "is not tested" if row["items"] == "all" else f"tests nothing of {row['items']}"
+            lines.append(f"Step {row['step']} {what}: {row['reason']}")
         if self.partial:
             lines.append(f"Released from equality: {', '.join(self.partial)}")
         lines.append(self.conclusion)
         if len(self.proposals):
-            head = Table.from_rows(list(self.proposals.rows())[:5])
+            head = Table.from_rows([_short(row) for row in list(self.proposals.rows())[:5]])
             lines += ["", "What releasing an equality would gain (score tests)", head.to_text()]
         if self.comparable_means and len(self.means):
-            lines += ["", f"Factor means against {self.reference}", self.means.to_text()]
+            means = Table.from_rows([{k: _plain(k, v) for k, v in row.items()} for row in self.means.rows()])
+            lines += ["", f"Factor means against {self.reference}", means.to_text()]
         return "\n".join([*lines, *(note.summary() for note in self.warnings)])
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A score test for print: the robust test alone where there is one."""
+    out = {k: _plain(k, v) for k, v in row.items()}
+    if "score_chisq_robust" in out:
+        del out["score_chisq"], out["pvalue"]
+    return out
 
 
 def _printed(steps: Table) -> list[str]:
     """The models, then their comparisons, in two tables that fit a page."""
     rows = list(steps.rows())
-    first = ["step", "chisq", "df", "chisq_scaled", "cfi", "cfi_robust", "rmsea", "rmsea_robust", "srmr", "aic", "bic"]
-    second = ["delta_chisq", "delta_df", "pvalue", "delta_cfi", "delta_cfi_robust", "delta_rmsea", "delta_rmsea_robust"]
+    first = ["step", "chisq", "df", "chisq_scaled"]
+    first += ["cfi", "cfi_robust", "cfi_scaled", "rmsea", "rmsea_robust", "rmsea_scaled", "srmr", "aic", "bic"]
+    second = ["delta_chisq", "delta_df", "pvalue", "delta_cfi", "delta_cfi_robust", "delta_cfi_scaled"]
+    second += ["delta_rmsea", "delta_rmsea_robust", "delta_rmsea_scaled"]
     out = []
     for names in ((*first, "status"), ("step", *second, "delta_srmr", "method")):
-        kept = [name for name in names if name in steps.columns]
+        kept = [name for name in names if name in steps.columns and not _empty(rows, name)]
         shown = [{name: _plain(name, row[name]) for name in kept} for row in rows]
         out += [Table.from_rows(shown if "status" in kept else shown[1:], kept).to_text(), ""]
     return out[:-1]
+
+
+def _empty(rows: list[dict[str, Any]], name: str) -> bool:
+    """Whether a column has no number at all."""
+    return all(isinstance(row[name], float) and math.isnan(row[name]) for row in rows)
 
 
 def _plain(name: str, value: Any) -> Any:
     """Degrees of freedom without decimals, small p-values without zeros."""
     if isinstance(value, float) and math.isnan(value):
         return None
-    if name in ("df", "delta_df"):
+    if name in ("df", "delta_df") and isinstance(value, float):
         return int(value) if float(value).is_integer() else value
-    return ("<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")) if name == "pvalue" else value
+    return ("<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")) if name.startswith("pvalue") else value

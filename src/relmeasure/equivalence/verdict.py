@@ -4,7 +4,8 @@ References
 ----------
 Cheung, G. W., & Rensvold, R. B. (2002). Structural Equation Modeling, 9, 233-255, p. 251 (change of CFI). Chen, F. F.
 (2007). Structural Equation Modeling, 14, 464-504, p. 501 (changes of CFI, RMSEA and SRMR by sample size). Hu, L., &
-Bentler, P. M. (1999). Structural Equation Modeling, 6, 1-55 (SRMR).
+Bentler, P. M. (1999). Structural Equation Modeling, 6, 1-55 (SRMR). Sass, D. A., Schmitt, T. A., & Marsh, H. W. (2014).
+Structural Equation Modeling, 21, 167-180 (the same criteria for ordered items).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CRITERIA", "STEPS", "Verdict", "judge_configural", "judge_step", "level_reached"]
+__all__ = ["CRITERIA", "ORDERED_CRITERIA", "STEPS", "Verdict", "judge_configural", "judge_step", "level_reached"]
 
-STEPS = ("configural", "metric", "scalar", "strict")
+STEPS = ("configural", "thresholds", "metric", "scalar", "strict")
 """The steps, each with the equalities of those before it."""
 
 CRITERIA = (
@@ -25,10 +26,17 @@ CRITERIA = (
 )
 """The criteria in words."""
 
+ORDERED_CRITERIA = (
+    f"{CRITERIA}; CFI and RMSEA are the scaled ones. These cut-offs were found for continuous items; with ordered ones "
+    "they are a convention, and differences they let pass can be real (Sass, Schmitt & Marsh, 2014): read the "
+    "difference test beside them"
+)
+"""The criteria in words, for ordered items."""
+
 _FALL = 0.01
 _SMALL_SAMPLE = 300
-_CHEN_LARGE = {"metric": 0.030, "scalar": 0.010, "strict": 0.010}
-_CHEN_SMALL = {"metric": 0.025, "scalar": 0.005, "strict": 0.005}
+_CHEN_LARGE = {"thresholds": 0.010, "metric": 0.030, "scalar": 0.010, "strict": 0.010}
+_CHEN_SMALL = {"thresholds": 0.005, "metric": 0.025, "scalar": 0.005, "strict": 0.005}
 _ROUNDING = 1e-9
 
 
@@ -86,8 +94,12 @@ def level_reached(verdicts: list[Verdict]) -> str | None:
 
 
 def _robust(row: dict[str, Any], name: str) -> float:
-    value = row.get(f"{name}_robust")
-    return float(row[name]) if value is None or math.isnan(value) else float(value)
+    """The robust index, else the scaled one (ordered items have no robust one once thresholds are equal)."""
+    for tag in ("_robust", "_scaled"):
+        value = row.get(f"{name}{tag}")
+        if value is not None and not math.isnan(value):
+            return float(value)
+    return float(row[name])
 
 
 def _p(value: float) -> str:

@@ -43,9 +43,16 @@ def ordered_items(ordered: Sequence[str] | bool, observed: Sequence[str]) -> tup
 
 
 def read_ordered(
-    rows: VariableRows, ordered: Sequence[str], *, missing: str, instrument: Instrument | None
+    rows: VariableRows,
+    ordered: Sequence[str],
+    *,
+    missing: str,
+    instrument: Instrument | None,
+    declared: Mapping[str, Sequence[float]] | None = None,
 ) -> tuple[Reading, dict[str, tuple[int, ...]]]:
     """Return the sample, and the numbers of the thresholds of each ordered item.
+
+    ``declared`` holds the categories of some items, ascending; it stands before those of the instrument.
 
     Raises
     ------
@@ -53,7 +60,7 @@ def read_ordered(
         Groups in which different categories were chosen, or items with too many values.
     """
     values, names = rows.values, rows.names
-    categories, warnings = _categories(values, names, ordered, instrument)
+    categories, warnings = _categories(values, names, ordered, instrument, declared or {})
     usable, lost = labelled(rows)
     warnings = [*rows.warnings, *lost, *warnings]
     kept = usable & ~np.isnan(values).all(axis=1)
@@ -113,12 +120,19 @@ def read_polychoric(data: Any, observed: Sequence[str]) -> tuple[Reading, dict[s
 
 
 def _categories(
-    values: Array, names: Sequence[str], ordered: Sequence[str], instrument: Instrument | None
+    values: Array,
+    names: Sequence[str],
+    ordered: Sequence[str],
+    instrument: Instrument | None,
+    declared: Mapping[str, Sequence[float]],
 ) -> tuple[dict[str, tuple[float, ...]], list[RelmeasureWarning]]:
-    """Return the categories of ordered items: declared by the instrument, else those observed."""
+    """Return the categories of ordered items: declared in the call or by the instrument, else those observed."""
     found: dict[str, tuple[float, ...]] = {}
     assumed = []
     for name in ordered:
+        if name in declared:
+            found[name] = tuple(float(v) for v in declared[name])
+            continue
         if instrument is not None and name in instrument.item_ids:
             found[name] = tuple(sorted(set(instrument.keyed_values(name).values())))
             continue
