@@ -272,13 +272,15 @@ def test_more_than_ten_groups() -> None:
         ({}, TooFewObservationsError, "there is 1"),
         ({"group": "grade"}, ColumnNotFoundError, "grade"),
         ({"group": "band", "reference": "g9"}, OptionError, "g9"),
-        ({"group": "band", "estimator": "WLSMV"}, OptionError, "WLSMV"),
-        ({"group": "band", "missing": "pairwise"}, OptionError, "pairwise"),
+        ({"group": "band", "estimator": "GLS"}, OptionError, "GLS"),
+        ({"group": "band", "estimator": "WLSMV"}, UnsupportedDataError, "ordered"),
+        ({"group": "band", "missing": "pairwise"}, UnsupportedDataError, "ordered items"),
+        ({"group": "band", "missing": "drop"}, OptionError, "drop"),
         ({"group": "band", "partial": "x2~1"}, OptionError, "partial=\\['x2~1'\\]"),
         ({"group": "band", "partial": ["x9~1"]}, ModelError, "x9"),
         ({"group": "band", "partial": ["f~1"]}, ModelError, "no step holds equal"),
         ({"group": "band", "partial": ["f=~x1"]}, ModelError, "gives the factor its scale"),
-        ({"group": "band", "ordered": True}, UnsupportedDataError, "ordered items"),
+        ({"group": "band", "ordered": True}, UnsupportedDataError, "different values"),
     ],
 )
 def test_bad_options(options: dict[str, Any], error: type[Exception], match: str) -> None:

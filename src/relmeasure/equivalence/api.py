@@ -82,8 +82,8 @@ def invariance(
     ordered : sequence of str or bool, optional
         Items to treat as ordered; True: all.
     categories : dict of item to codes, or codes, optional
-        Of ordered items; default: those of the instrument, else those seen in any group, with a warning. A category that
-        is empty in one group only is an error.
+        Of ordered items; default: those of the instrument, else those seen in any group, with a warning. A category
+        that is empty in one group only is an error.
     parameterization : {"theta", "delta"}
         Of ordered items. The fit of the steps is the same; delta has no ``strict`` step.
     cluster : str, array (n,) or pair of these, optional
@@ -129,16 +129,16 @@ def invariance(
     A step holds when CFI falls by no more than .01; the other criteria stand in ``.criteria``. For scaled tests the
     verdict rests on robust CFI and RMSEA, for ordered items on the scaled ones. Intervals are Wald intervals; those of
     effect sizes by the delta method. Over waves residuals of the same item covary; change of a factor mean is over the
-    pooled standard deviation of the two waves. ``docs/invariance.md`` says which constraints identify what at each step.
+    pooled standard deviation of the two waves. ``docs/invariance.md`` says which constraints hold at each step and why.
 
     References
     ----------
     Meredith, W. (1993). Psychometrika, 58, 525-543. Wu, H., & Estabrook, R. (2016). Psychometrika, 81, 1014-1045
-    (ordered items). Liu, Y., et al. (2017). Psychological Methods, 22, 486-506 (ordered items over time). Cheung, G. W.,
-    & Rensvold, R. B. (2002). Structural Equation Modeling, 9, 233-255. Chen, F. F. (2007). Structural Equation Modeling,
-    14, 464-504. Satorra, A., & Bentler, P. M. (2001). Psychometrika, 66, 507-514. Satorra, A. (2000). Scaled and
-    adjusted restricted tests in multi-sample analysis of moment structures. Byrne, B. M., Shavelson, R. J., & Muthen, B.
-    (1989). Psychological Bulletin, 105, 456-466 (partial invariance).
+    (ordered items). Liu, Y., et al. (2017). Psychological Methods, 22, 486-506 (ordered items over time). Cheung,
+    G. W., & Rensvold, R. B. (2002). Structural Equation Modeling, 9, 233-255. Chen, F. F. (2007). Structural Equation
+    Modeling, 14, 464-504. Satorra, A., & Bentler, P. M. (2001). Psychometrika, 66, 507-514. Satorra, A. (2000). Scaled
+    and adjusted restricted tests in multi-sample analysis of moment structures. Byrne, B. M., Shavelson, R. J., &
+    Muthen, B. (1989). Psychological Bulletin, 105, 456-466 (partial invariance).
 
     Examples
     --------

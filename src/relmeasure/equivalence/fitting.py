@@ -10,7 +10,7 @@ import numpy as np
 
 from relmeasure.equivalence.categories import Declared, check_chosen, declared_categories, untested
 from relmeasure.equivalence.layout import Layout, model_over_waves
-from relmeasure.equivalence.tables import EQUAL, n_parameters, released_names, step_tables
+from relmeasure.equivalence.tables import n_parameters, released_names, step_tables
 from relmeasure.equivalence.units import order_units
 from relmeasure.equivalence.waves import long_rows, wave_columns, wide_rows
 from relmeasure.exceptions import (
@@ -91,6 +91,7 @@ class _Read:
 
 def prepare(call: Call, *, wave: Any, person: Any, reference: str | None, categories: Declared) -> Prepared:
     """Read the model and the data, and put the units in order."""
+    call = call.with_declared_types()
     method, model = call.read_method(), call.read_model()
     if method.ordinal and call.std_lv is False:
         raise UnsupportedDataError(
@@ -103,7 +104,6 @@ def prepare(call: Call, *, wave: Any, person: Any, reference: str | None, catego
         read = _read_groups(call, model, method, reference, categories)
     else:
         read = _read_waves(call, model, method, wave, person, reference, categories)
-    _check_sizes(read)
     groups = tuple(group.name for group in read.reading.sample.groups)
     chosen = replace(call, std_lv=True) if method.ordinal else call
     table = build_table(read.model, chosen.options(groups, read.thresholds))
@@ -161,17 +161,18 @@ def _check_model(model: Model, *, ordered: bool) -> None:
             )
 
 
-def _check_sizes(read: _Read) -> None:
+def _check_sizes(rows: VariableRows, missing: str) -> None:
     """A unit needs more rows than items."""
-    p = len(read.reading.sample.names)
-    for group in read.reading.sample.groups:
-        if group.n_obs <= p:
-            where = f"Group '{group.name}' has" if group.name else "There are"
+    p, absent = len(rows.names), np.isnan(rows.values)
+    usable = ~(absent.any(axis=1) if missing == "listwise" else absent.all(axis=1))
+    labels = [None] if rows.group is None else [v for v in dict.fromkeys(rows.group.tolist()) if v is not None]
+    for label in labels:
+        n = int((usable if label is None else usable & (rows.group == label)).sum())
+        if n <= p:
+            where = "There are" if label is None else f"Group '{label}' has"
+            advice = "" if label is None else ": leave the group out, or merge it with another"
             raise TooFewObservationsError(
-                f"{where} {group.n_obs} usable rows for {p} items, too few for a model of its own: leave the group "
-                "out, or merge it with another.",
-                group=group.name,
-                n_obs=group.n_obs,
+                f"{where} {n} usable rows for {p} items, too few for a model of its own{advice}.", group=label, n_obs=n
             )
 
 
@@ -187,8 +188,9 @@ def _read_groups(call: Call, model: Model, method: Method, reference: str | None
         reading, thresholds = read_polychoric(call.data, names)
     else:
         rows = open_rows(call.data, request)
+        _check_sizes(rows, call.missing)
         if method.ordinal:
-            items = ordered_items(call.ordered or (), names)
+            items = _ordered_names(call, names)
             answers = {name: rows.values[:, names.index(name)] for name in items}
             declared, raised = declared_categories(answers, categories, call.instrument)
             check_chosen(_by_group(rows, answers), declared, "group")
@@ -197,8 +199,19 @@ def _read_groups(call: Call, model: Model, method: Method, reference: str | None
         else:
             reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
     groups = [group.name for group in reading.sample.groups]
-    units = order_units(groups if groups != [""] else groups, reference, over="group")
+    units = order_units(groups, reference, over="group")
     return _Read(_reordered(reading, units), model, Layout("group", tuple(units)), thresholds)
+
+
+def _ordered_names(call: Call, items: Sequence[str]) -> tuple[str, ...]:
+    """Ordered items of the model; a list that names none of them is a mistake."""
+    found = ordered_items(call.ordered or (), items)
+    if not found:
+        raise OptionError(
+            f"ordered= names no item of the model ({shorten(items)}): use the names of the model, or ordered=True.",
+            argument="ordered",
+        )
+    return found
 
 
 def _read_ordered(
@@ -239,34 +252,33 @@ def _read_waves(
 ) -> _Read:
     items = roles_of(model.formulas).observed
     request = call.request(items)
-    statistic = is_statistic(call.data)
-    if not isinstance(wave, Mapping):
-        if statistic:
+    if is_statistic(call.data):
+        if not isinstance(wave, Mapping):
             raise UnsupportedDataError("Moments have no waves in rows: map each wave to its items in wave=.")
-        rows, columns = long_rows(call.data, request, wave, person, reference)
-    else:
+        _check_statistic(call, method)
+        over_waves, layout = model_over_waves(model, wave_columns(wave, items, reference))
+        wide = replace(request, names=roles_of(over_waves.formulas).observed)
+        return _Read(read_statistic(call.data, wide, means=True), over_waves, layout, {})
+    if isinstance(wave, Mapping):
         columns = wave_columns(wave, items, reference)
-        rows = None if statistic else wide_rows(call.data, request, columns)
+        rows = wide_rows(call.data, request, columns)
+    else:
+        rows, columns = long_rows(call.data, request, wave, person, reference)
     over_waves, layout = model_over_waves(model, columns)
     names = roles_of(over_waves.formulas).observed
-    if rows is None:
-        _check_statistic(call, method)
-        return _Read(read_statistic(call.data, replace(request, names=names), means=True), over_waves, layout, {})
     order = [rows.names.index(name) for name in names]
     rows = replace(rows, names=names, values=np.ascontiguousarray(rows.values[:, order]))
+    _check_sizes(rows, call.missing)
     if not method.ordinal:
         reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
         return _Read(reading, over_waves, layout, {})
-    chosen = ordered_items(call.ordered or (), items)
-    at = {name: k for k, name in enumerate(names)}
-    by_wave = {
-        unit: {item: rows.values[:, at[columns[unit][item]]] for item in chosen} for unit in layout.units
-    }
-    pooled = {item: np.concatenate([own[item] for own in by_wave.values()]) for item in chosen}
+    chosen = _ordered_names(call, items)
+    by_wave = {unit: {item: rows.values[:, names.index(columns[unit][item])] for item in chosen} for unit in columns}
+    pooled = {item: np.concatenate([answers[item] for answers in by_wave.values()]) for item in chosen}
     declared, raised = declared_categories(pooled, categories, call.instrument)
     check_chosen(by_wave, declared, "wave")
     rows = replace(rows, warnings=[*rows.warnings, *raised])
-    own = {columns[unit][item]: declared[item] for unit in layout.units for item in chosen}
+    own = {columns[unit][item]: declared[item] for unit in columns for item in chosen}
     reading, thresholds = _read_ordered(call, rows, [name for name in names if name in own], own)
     return _Read(reading, over_waves, layout, thresholds)
 

@@ -62,9 +62,8 @@ class Layout(Result):
 
 
 def _text(lhs: str, op: str, rhs: str) -> str:
-    if op == "~~":
-        lhs, rhs = sorted((lhs, rhs))
-    return f"{lhs}{op}{rhs}"
+    """Name of a parameter; the sides of a covariance are interchangeable."""
+    return op.join(sorted((lhs, rhs))) if op == "~~" else f"{lhs}{op}{rhs}"
 
 
 def model_over_waves(model: Model, columns: Mapping[str, Mapping[str, str]]) -> tuple[Model, Layout]:
@@ -90,9 +89,11 @@ def model_over_waves(model: Model, columns: Mapping[str, Mapping[str, str]]) -> 
             wave_of[own], base[own] = number, name
         formulas += [replace(f, lhs=names[f.lhs], rhs=names.get(f.rhs, f.rhs)) for f in model.formulas]
     for item in roles.observed:
-        own = [columns[wave][item] for wave in waves]
+        copies = [columns[wave][item] for wave in waves]
         formulas += [
-            Formula(first, "~~", second, Modifier(), 1, 1) for k, first in enumerate(own) for second in own[k + 1 :]
+            Formula(first, "~~", second, Modifier(), 1, 1)
+            for k, first in enumerate(copies)
+            for second in copies[k + 1 :]
         ]
     return Model(model.text, tuple(formulas)), Layout("wave", tuple(waves), wave_of, base)
 

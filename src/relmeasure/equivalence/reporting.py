@@ -29,7 +29,7 @@ _SCALED = {"chisq_scaled": "chisq.scaled", "cfi_scaled": "cfi.scaled", "rmsea_sc
 
 _MEANING = {
     "configural": "the same items belong to the same factors in every {over}",
-    "thresholds": "the categories of the items are cut at the same points of the latent responses, and no more is known",
+    "thresholds": "categories are cut at the same points of the latent responses, and no more is known",
     "metric": "loadings are equal: relations of the factors with other variables can be compared",
     "scalar": "{first} and intercepts are equal: factor means can be compared",
     "strict": "{first}, intercepts and residual variances are equal: differences of observed scores are differences "

@@ -148,7 +148,10 @@ class InvarianceResult(Result):
             sizes = ", ".join(f"{name} ({n})" for name, n in zip(self.groups, self.group_sizes, strict=True))
         else:
             sizes = f"{', '.join(self.groups)} ({self.group_sizes[0]} persons)"
-        lines = [f"invariance: {self.status.level}", f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}"]
+        lines = [
+            f"invariance: {self.status.level}",
+            f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}",
+        ]
         lines += [self.provenance.rule, "", *_printed(self.steps), ""]
         for row in self.skipped.rows():
             what = "is not tested" if row["items"] == "all" else f"tests nothing of {row['items']}"

@@ -9,8 +9,8 @@ Where tests are scaled, ``g_E`` has another covariance matrix than the informati
 
 .. math:: LM_r = N g_E' (E' P M P' E)^{-1} g_E, \quad P = I_q - I B,
 
-with the covariance ``M`` of the scores, and keeps its chi-square distribution under non-normality and for weighted least
-squares.
+with the covariance ``M`` of the scores, and keeps its chi-square distribution under non-normality and for weighted
+least squares.
 
 References
 ----------
@@ -82,7 +82,7 @@ def equality_tests(fit: StructuralFit, layout: Layout, fixed: Sequence[str]) -> 
 
 
 def _opened(fit: StructuralFit, layout: Layout, fixed: frozenset[str]) -> tuple[Fitted, Array]:
-    """Return the model with what is equal by fixing freed in later units, and the directions that its equality allows."""
+    """Return the model with what is equal by fixing freed in later units, and the directions its equality allows."""
     fitted, table = fit._fitted, fit.table
     rows = table.rows()
     freed = [i for i, row in enumerate(rows) if not row.is_free and _later(layout.place(row), fixed)]
@@ -163,4 +163,5 @@ def _tests_of(opened: Fitted, tangent: Array, *, robust: bool) -> _Tests | None:
     elif robust:
         P = np.eye(len(information)) - information @ bread
         spread = P @ opened.score_covariance @ P.T
-    return _Tests(engine.n_effective, gradient, information, left, spread, engine.method.ordinal)
+    n = engine.n_effective**2 / engine.sample.n_obs  # as the modification indices
+    return _Tests(n, gradient, information, left, spread, engine.method.ordinal)

@@ -48,7 +48,7 @@ def step_tables(table: ParameterTable, layout: Layout, released: frozenset[str])
 
 def n_parameters(table: ParameterTable) -> int:
     """Number of free parameters, equal ones counted once."""
-    return restrictions_of(table).K.shape[1]
+    return int(restrictions_of(table).K.shape[1])
 
 
 class _Step:
@@ -61,7 +61,7 @@ class _Step:
         self.ordered = {layout.base_name(name) for name in table.ordered}
         self.of_factor: dict[str, list[str]] = {}
         self.anchored: set[str] = set()
-        thresholds: dict[str, int] = {name: 0 for name in self.ordered}
+        thresholds: dict[str, int] = dict.fromkeys(self.ordered, 0)
         for row in self.rows:
             where = layout.place(row)
             if where is None or where[0] != 1:

@@ -347,7 +347,7 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
     else:
         out["ntotal"] = float(engine.sample.n_obs)
     out |= rmsea_indices(test, n, groups, robust[0] if robust else None, engine.sample.n_obs)
-    out |= residual_indices(residual_moments(fitted), engine.weights, means=engine.table.mean_structure)
+    out |= residual_indices(residual_moments(fitted), engine.sample.shares, means=engine.table.mean_structure)
     out |= sample_size_indices(test, n, npar, groups)
     if engine.method.ordinal and engine.method.discrepancy != "WLS":
         out["pvalue"] = math.nan  # the plain statistic has no chi-square distribution
