@@ -225,14 +225,14 @@ def test_what_is_equal_at_each_step() -> None:
     """Every item's thresholds, loading, intercept and residual variance, by its number of categories."""
     found, every = fitted(TWO), set(ITEMS)
     many = {name for name in ITEMS if CATEGORIES[name] > 2}
-    free = {
+    free: dict[str, dict[str, set[str]]] = {
         "configural": {"thresholds": every, "loadings": every, "intercepts": set(), "residuals": set()},
         "thresholds": {"thresholds": set(), "loadings": every, "intercepts": every, "residuals": many},
         "metric": {"thresholds": set(), "loadings": set(), "intercepts": every, "residuals": every},
         "scalar": {"thresholds": set(), "loadings": set(), "intercepts": set(), "residuals": every},
         "strict": {"thresholds": set(), "loadings": set(), "intercepts": set(), "residuals": set()},
     }
-    factors = {"configural": set(), "thresholds": set(), "metric": {"f", "g"}, "scalar": {"f", "g"}}
+    factors: dict[str, set[str]] = {"configural": set(), "thresholds": set(), "metric": {"f", "g"}, "scalar": {"f", "g"}}
     for step in STEPS:
         seen = ranges(found, step)
         assert {kind: seen[kind] for kind in free[step]} == free[step], step
