@@ -207,15 +207,6 @@ def test_a_matrix_alone_cannot_score() -> None:
         result.score(np.zeros((2, 9)))
 
 
-def test_latent_responses_cannot_be_scored_from_codes() -> None:
-    from tests.support import load_reference
-
-    codes = np.array(load_reference("efa/ordinal")["codes"], dtype=float)
-    result = efa(codes, 3, ordered=True, categories=[1, 2, 3, 4])
-    with pytest.raises(UnsupportedDataError, match="latent responses"):
-        result.score(codes)
-
-
 def test_a_failed_solution_cannot_score() -> None:
     R = np.array([[1.0, 0.9, 0.8, 0.1], [0.9, 1.0, 0.5, 0.1], [0.8, 0.5, 1.0, 0.1], [0.1, 0.1, 0.1, 1.0]])
     with pytest.warns(RelmeasureWarning) as caught:

@@ -18,6 +18,7 @@ from relmeasure.exceptions import (
 from relmeasure.factor.extraction import Extraction, check_n_factors, fit_ml
 from relmeasure.factor.fit import ChiSquare, degrees_of_freedom, fit_measures
 from relmeasure.factor.hierarchy import schmid_leiman
+from relmeasure.factor.latent_answers import answer_model
 from relmeasure.factor.matrix import AnalysedMatrix, analysed_matrix
 from relmeasure.factor.residual_extraction import PrincipalAxisStop, fit_minres, fit_principal_axis
 from relmeasure.factor.residual_test import scaled_fit
@@ -304,6 +305,7 @@ def _assembled(
         se_note=se_note,
         item_mean=None if matrix.mean is None else frozen_array(matrix.mean),
         item_sd=None if matrix.sd is None else frozen_array(matrix.sd),
+        answer_model=None if matrix.latent is None else answer_model(matrix.latent),
         status=status,
         warnings=(*matrix.notes, *notes),
         provenance=Provenance("efa", __version__, matrix.n_rows, matrix.n_obs, matrix.rule),

@@ -23,12 +23,15 @@ from relmeasure.exceptions import NotPositiveDefiniteError, OptionError
 from relmeasure.numerics.coefficients import inverse_or_none
 from relmeasure.results import FloatArray, FrameKind, Note, Result, Table
 
-__all__ = ["FactorScores", "ScoreMethod", "ScoreWeights", "score_weights"]
+__all__ = ["FactorScores", "LatentMethod", "ScoreMethod", "ScoreWeights", "score_weights"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 ScoreMethod = Literal["regression", "bartlett", "ten_berge"]
-"""How factor scores are made."""
+"""How factor scores are made of standardised answers, by weights."""
+
+LatentMethod = Literal["ebm", "ml"]
+"""How factor scores are made of ordered answers: modes of the posterior, or of the likelihood."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +81,17 @@ class FactorScores(Result):
     method : str
     factors : tuple of str
     scores : array (n, m)
-        NaN where an item is missing.
+        NaN where an item is missing (of ordered answers: where no item is answered, or the score is not finite).
     n_valid : array (n,)
         Items answered.
     n_items : int
-        Items needed.
+        Items needed: all, or one of ordered answers.
     determinacy, se : array (m,)
-        As in ``ScoreWeights``; of persons who answered every item.
+        As in ``ScoreWeights``; of persons who answered every item. Of ordered answers: ``se`` is the root mean square
+        of ``person_se`` over the persons scored, and the determinacy the root of their marginal reliability
+        ``1 - se^2`` (Green et al., 1984), NaN for ``"ml"``.
+    person_se : array (n, m) or None
+        Standard error of each score, of ordered answers.
     row_labels : tuple
         Index of a pandas frame handed in, if it is not 0 .. n - 1.
     warnings : tuple of Note
@@ -97,6 +104,7 @@ class FactorScores(Result):
     n_items: int
     determinacy: FloatArray
     se: FloatArray
+    person_se: FloatArray | None = None
     row_labels: tuple[Any, ...] = ()
     warnings: tuple[Note, ...] = ()
 
@@ -107,10 +115,21 @@ class FactorScores(Result):
 
     def _table(self) -> Table:
         columns: dict[str, Any] = {name: tuple(self.scores[:, j]) for j, name in enumerate(self.columns)}
+        if self.person_se is not None:
+            columns |= {f"{name}_se": tuple(self.person_se[:, j]) for j, name in enumerate(self.columns)}
         columns["n_valid"] = tuple(int(n) for n in self.n_valid)
-        missing = f"an item is missing: {self.method} scores need all {self.n_items}"
-        columns["missing_reason"] = tuple(None if n == self.n_items else missing for n in self.n_valid)
+        lost = np.isnan(self.scores).any(axis=1)
+        columns["missing_reason"] = tuple(
+            self._reason(n) if no else None for n, no in zip(self.n_valid, lost, strict=True)
+        )
         return Table(columns)
+
+    def _reason(self, n_valid: int) -> str:
+        if self.person_se is None:
+            return f"an item is missing: {self.method} scores need all {self.n_items}"
+        if not n_valid:
+            return "no item is answered"
+        return "only first or only last categories were chosen: the likelihood has no mode (method='ebm' has)"
 
     def to_frame(self, kind: FrameKind = "pandas") -> Any:
         """Return one row a person in the order given, with the index of a pandas frame."""
@@ -121,7 +140,7 @@ class FactorScores(Result):
 
     def summary(self) -> str:
         """Return how many were scored, and how well each score stands for its factor."""
-        scored = int((self.n_valid == self.n_items).sum())
+        scored = int((~np.isnan(self.scores).any(axis=1)).sum())
         quality = Table({"score": self.columns, "determinacy": tuple(self.determinacy), "se": tuple(self.se)}).to_text()
         head = f"{self.method} factor scores of {scored} of {len(self.scores)} persons"
         return "\n".join([head, quality, *(note.summary() for note in self.warnings)])

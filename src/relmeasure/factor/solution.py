@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 
 from relmeasure.exceptions import EstimationError, OptionError, UnsupportedDataError
 from relmeasure.factor.congruence import Congruence, FactorComparison, compare_solutions, match_factors
 from relmeasure.factor.hierarchy import SchmidLeiman, schmid_leiman
+from relmeasure.factor.latent_answers import AnswerModel, score_answers
 from relmeasure.factor.rows import item_rows
-from relmeasure.factor.scores import FactorScores, ScoreMethod, ScoreWeights, score_weights
+from relmeasure.factor.scores import FactorScores, LatentMethod, ScoreMethod, ScoreWeights, score_weights
 from relmeasure.numerics.coefficients import normal_quantile
 from relmeasure.numerics.rotation import Rotation
 from relmeasure.results import FloatArray, Note, Provenance, Result, Status, Table, frozen_array
@@ -60,6 +62,8 @@ class EFAResult(Result):
         The rule that made ``n_obs``.
     item_mean, item_sd : array (p,) or None
         What new answers are standardised with; None where only a matrix was given.
+    answer_model : AnswerModel or None
+        Thresholds and categories by which ordered answers fall out of latent responses; what they are scored with.
     status : Status
     warnings : tuple of Note
     provenance : Provenance or None
@@ -87,6 +91,7 @@ class EFAResult(Result):
     se_note: str = ""
     item_mean: FloatArray | None = None
     item_sd: FloatArray | None = None
+    answer_model: AnswerModel | None = None
     status: Status = field(default_factory=Status)
     warnings: tuple[Note, ...] = ()
     provenance: Provenance | None = None
@@ -177,56 +182,101 @@ class EFAResult(Result):
             factors=self.factor_names,
         )
 
-    def score(self, data: Any, method: ScoreMethod = "regression") -> FactorScores:
+    def score(self, data: Any, method: ScoreMethod | LatentMethod | None = None) -> FactorScores:
         """Compute factor scores of persons, new ones or those analysed.
 
         Parameters
         ----------
         data : frame or array (n, p)
             Answers to the same items; columns of a frame are found by name, those of an array are in the order of
-            ``names``. They are standardised with the means and standard deviations of the sample *analysed*.
-        method : {"regression", "bartlett", "ten_berge"}
+            ``names``. They are standardised with the means and standard deviations of the sample *analysed*; ordered
+            answers are read by the categories and thresholds of that sample.
+        method : {"regression", "bartlett", "ten_berge"} or {"ebm", "ml"}, optional
+            Of answers taken as numbers: weights, by default ``"regression"``. Of ordered answers (a solution of
+            polychoric correlations): the mode of the posterior of the factors given the answers (empirical Bayes modal,
+            the default), or of their likelihood; weights of latent responses cannot be applied to answers.
 
         Returns
         -------
         FactorScores
-            Columns ``F1_regression`` and so on. A person with a missing item has no score, and the reason.
+            Columns ``F1_regression`` and so on. A person with a missing item has no score, and the reason; ordered
+            answers are scored from the items answered, with a standard error for each person.
 
         Raises
         ------
         UnsupportedDataError
-            The solution rests on polychoric correlations, or on a matrix without means: answers cannot be put into
-            its metric.
+            The method does not belong to the answers; the solution rests on a matrix alone, without means or
+            thresholds; or it is a Schmid-Leiman solution.
+        UnknownCodeError
+            An ordered answer outside the declared categories.
         EstimationError
             The solution failed.
 
         References
         ----------
         Grice, J. W. (2001). Computing and evaluating factor scores. Psychological Methods, 6, 430-450.
+        Skrondal, A., & Rabe-Hesketh, S. (2004). Generalized latent variable modeling, section 7.4.
         """
         if self.status.level == "failed":
             raise EstimationError(f"No scores from a failed solution: {'; '.join(self.status.reasons)}.")
-        if self.correlation_kind != "pearson":
+        latent = self.correlation_kind != "pearson"
+        chosen = method or ("ebm" if latent else "regression")
+        allowed = get_args(LatentMethod if latent else ScoreMethod)
+        if chosen not in (*get_args(LatentMethod), *get_args(ScoreMethod)):
+            raise OptionError.from_value("method", method, allowed)
+        if chosen not in allowed:
             raise UnsupportedDataError(
-                "This solution describes latent responses (polychoric correlations): answers 1, 2, 3 ... are not in "
-                "their metric. Analyse with ordered=False to score answers as numbers, or use rm.cfa with ordered=True."
+                f"method={chosen!r} weights standardised answers, and this solution describes latent responses "
+                "(polychoric correlations), whose metric answers 1, 2, 3 ... are not in: use 'ebm' or 'ml'."
+                if latent
+                else f"method={chosen!r} is for ordered answers: with answers taken as numbers the mode of the "
+                "posterior is the regression score, that of the likelihood the Bartlett score."
             )
+        rows, labels = item_rows(data, self.names)
+        made = self._latent_scores(rows, chosen) if latent else self._weighted_scores(rows, chosen)
+        return replace(made, row_labels=labels)
+
+    def _weighted_scores(self, rows: FloatArray, method: Any) -> FactorScores:
         if self.item_mean is None or self.item_sd is None:
             raise UnsupportedDataError(
                 "This solution was made from a matrix, without item means: hand in the data themselves, or moments, "
                 "or apply score_weights(method).weights to standardised answers."
             )
         made = self.score_weights(method)
-        rows, labels = item_rows(data, self.names)
         return FactorScores(
             method=method,
             factors=self.factor_names,
-            scores=frozen_array(((rows - self.item_mean) / self.item_sd) @ made.weights),
+            scores=_frozen(((rows - self.item_mean) / self.item_sd) @ made.weights),
             n_valid=frozen_array((~np.isnan(rows)).sum(axis=1), np.int64),
             n_items=len(self.names),
             determinacy=made.determinacy,
             se=made.se,
-            row_labels=labels,
+        )
+
+    def _latent_scores(self, rows: FloatArray, method: str) -> FactorScores:
+        if self.answer_model is None:
+            raise UnsupportedDataError("This solution does not know the thresholds of its items: analyse the rows.")
+        if self.rotation == "schmid_leiman":
+            raise UnsupportedDataError(
+                "The factors of a Schmid-Leiman solution are more than the answers determine: score an oblimin or "
+                "bifactor solution."
+            )
+        modes, errors = score_answers(
+            self.answer_model, self.loadings, self.phi, self.uniquenesses, rows, prior=method == "ebm"
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nobody scored: the mean of nothing is NaN
+            lost = np.nanmean(errors**2, axis=0)
+        known = np.sqrt(np.clip(1.0 - lost, 0.0, 1.0)) if method == "ebm" else np.full(len(lost), math.nan)
+        return FactorScores(
+            method=method,
+            factors=self.factor_names,
+            scores=_frozen(modes),
+            n_valid=frozen_array((~np.isnan(rows)).sum(axis=1), np.int64),
+            n_items=1,
+            determinacy=_frozen(known),
+            se=_frozen(np.sqrt(lost)),
+            person_se=_frozen(errors),
         )
 
     def congruence(self, other: EFAResult) -> Congruence:

@@ -112,7 +112,7 @@ def loading_errors(
     if method == "ml" and acov is None:
         bread = _bordered_inverse(_information(slopes, common), C)
         covariance = None if bread is None else bread / n_obs
-    elif method == "ml":
+    elif method == "ml" and acov is not None:
         inverse: Array = np.asarray(np.linalg.inv(normal_correlation_covariance(common)))
         weight, pulled = inverse, inverse @ slopes
         bread = _bordered_inverse(slopes.T @ pulled, C)

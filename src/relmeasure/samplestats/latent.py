@@ -60,6 +60,8 @@ class PolychoricResult(Result):
         Which thresholds they are: number k lies above the k-th declared category; an empty category has none.
     threshold_se : dict of item to array
         Their standard errors.
+    categories : dict of item to tuple of float
+        The declared categories of each ordered item, ascending.
     location, variance : array (p,)
         Mean and variance (divisor n) of continuous items; 0 and 1 for ordered ones, whose latent response is standard.
     n_obs : int
@@ -123,6 +125,7 @@ class PolychoricResult(Result):
     estimates: FloatArray = field(default_factory=lambda: np.zeros(0))
     estimate_variances: FloatArray = field(default_factory=lambda: np.zeros(0))
     acov: FloatArray | None = None
+    categories: dict[str, tuple[float, ...]] = field(default_factory=dict)
     tables: ContingencyTables | None = None
     status: Status = field(default_factory=Status)
     warnings: tuple[Note, ...] = ()

@@ -288,6 +288,7 @@ def _result(data: _Data, fit: _Fit, *, smooth: bool, keep_acov: bool) -> Polycho
         estimates=estimates,
         estimate_variances=variances,
         acov=acov,
+        categories=dict(zip(data.tables.names, data.tables.categories, strict=True)),
         tables=data.tables if len(data.position) == p else None,
     )
     return dataclasses.replace(result, status=status_of(result))

@@ -302,6 +302,7 @@ def _estimated(
         parameters=(*(f"{name}|t{k}" for name in names for k in numbers[name]), *map("~~".join, pairs)),
         estimates=np.concatenate([*(item.cuts for item in fit.items), fit.rho]),
         estimate_variances=np.concatenate([*tau_variances, variances]),
+        categories=dict(zip(names, tables.categories, strict=True)),
         tables=tables,
     )
     return dataclasses.replace(result, status=status_of(result)), fit.influence
