@@ -26,7 +26,7 @@ def admissibility(
     names = [*table.observed, *table.latent]
     for state in states:
         group = table.groups[state.structure.group - 1]
-        where = f" in group '{group}'" if group else ""
+        where = "" if not group else f" at the level {group}" if table.unit == "level" else f" in group '{group}'"
         found += _variances(state, names, where)
         found += _correlations(state, names, where)
     if at_bound:

@@ -7,7 +7,7 @@ rank at admissible points. The rank is read at random points, where it is that o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,7 @@ def check_identification(
     starts: Sequence[Array],
     n_moments: int,
     moment_names: Sequence[Sequence[str]] | None = None,
+    gram: Callable[[Array], Array | None] | None = None,
 ) -> Identification:
     """Check the counting rule and the rank of the Jacobian.
 
@@ -87,7 +88,14 @@ def check_identification(
         Moments that the model explains.
     moment_names : sequence of sequence of str, optional
         Moments of each group, with ordered items.
+    gram : callable, optional
+        Cross-products of the Jacobian of the moments at given parameters; default: that of each block by itself.
     """
+    if gram is None:
+
+        def gram(x: Array) -> Array | None:
+            return _normal_gram(structure, x) if moment_names is None else moment_gram(structure, x, moment_names)
+
     rng = np.random.default_rng(20120)
     names = structure.table.free_names
     unidentified: set[int] | None = None
@@ -95,7 +103,7 @@ def check_identification(
     for start in starts:
         point = start * rng.uniform(0.7, 1.3, len(start)) + rng.uniform(0.02, 0.1, len(start))
         x = restrictions.expand(restrictions.reduce(point))
-        found, n_parameters = _dependent(structure, restrictions, x, moment_names)
+        found, n_parameters = _dependent(structure, restrictions, x, gram(x))
         unidentified = found if unidentified is None else unidentified & found
         if not unidentified:
             break
@@ -129,11 +137,10 @@ def moment_gram(structure: ModelStructure, x: Array, names: Sequence[Sequence[st
 
 
 def _dependent(
-    structure: ModelStructure, restrictions: Restrictions, x: Array, names: Sequence[Sequence[str]] | None
+    structure: ModelStructure, restrictions: Restrictions, x: Array, gram: Array | None
 ) -> tuple[set[int], int]:
     """Return the parameters in the null space of the Jacobian, and the number of reduced parameters."""
     tangent = restrictions.tangent(structure.table, x)
-    gram = moment_gram(structure, x, names) if names is not None else _normal_gram(structure, x)
     if gram is None:
         return set(), tangent.shape[1]
     gram = tangent.T @ gram @ tangent

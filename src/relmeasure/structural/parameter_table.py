@@ -89,6 +89,8 @@ class ParameterTable(Result):
         Name to expression of defined parameters.
     constraints : tuple of str
         ``"a == b"``, ``"a > 0"``.
+    unit : {"group", "level"}
+        What the groups are: groups of persons, or the levels within and between clusters.
     """
 
     lhs: tuple[str, ...]
@@ -114,6 +116,7 @@ class ParameterTable(Result):
     definitions: dict[str, str] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     auxiliary: tuple[str, ...] = ()
+    unit: str = "group"
 
     @classmethod
     def from_rows(
@@ -129,6 +132,7 @@ class ParameterTable(Result):
         definitions: Mapping[str, str] | None = None,
         constraints: Sequence[str] = (),
         auxiliary: Sequence[str] = (),
+        unit: str = "group",
     ) -> ParameterTable:
         """Number the free parameters in the order of the rows."""
         number, free = 0, []
@@ -154,6 +158,7 @@ class ParameterTable(Result):
             definitions=dict(definitions or {}),
             constraints=tuple(constraints),
             auxiliary=tuple(auxiliary),
+            unit=unit,
         )
 
     def rows(self) -> list[Row]:
@@ -187,6 +192,7 @@ class ParameterTable(Result):
             definitions=self.definitions,
             constraints=self.constraints,
             auxiliary=self.auxiliary,
+            unit=self.unit,
         )
 
     def with_fixed(self, fixed: Sequence[float]) -> ParameterTable:
