@@ -11,6 +11,8 @@ from relmeasure.structural.groups import GroupEqual
 from relmeasure.structural.method import Estimator, Information, Likelihood, Missing
 from relmeasure.structural.model_from_instrument import Structure
 from relmeasure.structural.running import Call, run
+from relmeasure.structural.two_level.running import run_two_level
+from relmeasure.structural.two_level.specification import Levels
 
 __all__ = ["FitOptions", "cfa", "sem"]
 
@@ -41,6 +43,7 @@ def cfa(
     max_iterations: int = 200,
     unknown: Literal["raise", "missing"] = "raise",
     auxiliary: Sequence[str] = (),
+    levels: Levels | None = None,
 ) -> StructuralFit:
     r"""Fit a confirmatory factor model.
 
@@ -161,8 +164,9 @@ def cfa(
         max_iterations=max_iterations,
         unknown=unknown,
         auxiliary=auxiliary,
+        levels=levels,
     )
-    return run(call)
+    return _start(call)
 
 
 class FitOptions(TypedDict, total=False):
@@ -190,6 +194,7 @@ class FitOptions(TypedDict, total=False):
     max_iterations: int
     unknown: Literal["raise", "missing"]
     auxiliary: Sequence[str]
+    levels: Levels | None
 
 
 def sem(model: Instrument | str, data: Any, **options: Unpack[FitOptions]) -> StructuralFit:
@@ -231,4 +236,9 @@ def sem(model: Instrument | str, data: Any, **options: Unpack[FitOptions]) -> St
     >>> fit.status.level, fit.parameters().iloc[-1]["lhs"]
     ('ok', 'ab')
     """
-    return run(Call(function="sem", model=model, data=data, **options))
+    return _start(Call(function="sem", model=model, data=data, **options))
+
+
+def _start(call: Call) -> StructuralFit:
+    """Send the call where its model belongs."""
+    return run_two_level(call) if call.has_levels else run(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -47,9 +48,12 @@ from relmeasure.structural.specification import ModelOptions, assumptions, build
 from relmeasure.structural.start import starting_values, with_sample_moments
 from relmeasure.structural.syntax import Model, parse_model
 
-__all__ = ["Call", "fit_table", "run"]
+__all__ = ["Call", "cluster_columns", "fit_table", "judge", "provenance_of", "run"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_LEVEL = re.compile(r"(?m)(?:^|;)\s*level\s*:")
+"""The header of a level block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,12 @@ class Call:
     max_iterations: int = 200
     unknown: Literal["raise", "missing"] = "raise"
     auxiliary: Sequence[str] = ()
+    levels: Literal["free", "equal", "shared"] | None = None
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether a model at two levels is asked for."""
+        return self.levels is not None or (isinstance(self.model, str) and _LEVEL.search(self.model) is not None)
 
     @property
     def instrument(self) -> Instrument | None:
@@ -149,7 +159,7 @@ class Call:
         return Request(
             names=tuple(names),
             group=self.group,
-            clusters=_cluster_columns(self.cluster),
+            clusters=cluster_columns(self.cluster),
             weights=self.weights,
             missing=self.missing,
             instrument=self.instrument,
@@ -164,7 +174,7 @@ def _is_polychoric(data: Any) -> bool:
     return isinstance(data, PolychoricResult)
 
 
-def _cluster_columns(cluster: Any) -> tuple[Any, ...]:
+def cluster_columns(cluster: Any) -> tuple[Any, ...]:
     """One or two dimensions of clusters: a pair of names or of arrays is two."""
     if cluster is None:
         return ()
@@ -252,7 +262,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         fallback=starting_values(table, reading.sample.groups, given=False),
     )
     fitted = Fitted(engine, solution.x, solution.active)
-    raised, status = _judge(fitted, solution, identification)
+    raised, status = judge(fitted, solution, identification)
     covariance = fitted.covariance if status.level != "failed" else None
     if covariance is None:
         covariance = np.full((table.n_free, table.n_free), np.nan)
@@ -274,12 +284,12 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         n_iterations=solution.minimum.iterations,
         active=tuple(relation.text for relation in solution.active),
         conf_level=call.conf_level,
-        provenance=_provenance(call, reading),
+        provenance=provenance_of(call, reading),
         warnings=notes,
     )._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
 
 
-def _judge(
+def judge(
     fitted: Fitted, solution: Solution, identification: Identification
 ) -> tuple[list[RelmeasureWarning], Status]:
     """Return the warnings and the status."""
@@ -308,7 +318,7 @@ def _judge(
     return raised, status
 
 
-def _provenance(call: Call, reading: Reading) -> Provenance:
+def provenance_of(call: Call, reading: Reading) -> Provenance:
     return Provenance(
         function=call.function,
         version=__version__,

@@ -1,0 +1,1 @@
+"""Two-level models: students in classes, with a model at each level."""

@@ -1,0 +1,123 @@
+"""Fit of a two-level model: tests and indices, for both levels together and for each level by itself.
+
+References
+----------
+Yuan, K.-H., & Bentler, P. M. (2000). Sociological Methodology, 30, 165-200 (scaled test). Ryu, E., & West, S. G. (2009).
+Structural Equation Modeling, 16, 583-601 (each level with the other one saturated). Hox, J. J. (2010). Multilevel
+Analysis, 14.3.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from relmeasure.structural.fit_measures import (
+    ChiSquare,
+    chi_square_pvalue,
+    comparative_indices,
+    information_criteria,
+    rmsea_indices,
+    sample_size_indices,
+)
+from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.two_level.engine import TwoLevelFitted
+from relmeasure.structural.two_level.sample import TwoLevelSample
+
+__all__ = ["chi_square", "log_likelihood", "measures", "n_moments", "srmr"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def n_moments(table: ParameterTable, sample: TwoLevelSample) -> int:
+    """Number of unrestricted moments of both levels; fixed exogenous ones are left out."""
+    inner, outer = len(sample.variables.at_within), len(sample.variables.at_between)
+    count = inner * (inner + 1) // 2 + outer * (outer + 1) // 2 + len(sample.names)
+    fixed = sum(exo and not free for exo, free in zip(table.exo, table.free, strict=True))
+    return count - fixed
+
+
+def chi_square(fitted: TwoLevelFitted, saturated: TwoLevelFitted | None) -> ChiSquare:
+    """Return the test against the unrestricted model; ``saturated`` is that model, for a scaled test."""
+    engine = fitted.engine
+    df = n_moments(engine.table, engine.two_level) - fitted.n_parameters
+    chisq = 2.0 * fitted.value * engine.n_effective
+    if df == 0 and abs(chisq) < 1e-9 * (1.0 + abs(engine.two_level.saturated)):
+        chisq = 0.0  # two searches for one maximum end within rounding of each other
+    if not engine.method.robust:
+        return ChiSquare(chisq, df)
+    if df <= 0 or fitted.bread is None or saturated is None or saturated.bread is None:
+        return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
+    inner = float((fitted.bread * fitted.meat).sum())
+    outer = float((saturated.bread * saturated.meat).sum())
+    factors = outer / saturated.n_parameters, inner / fitted.n_parameters
+    return ChiSquare(chisq, df, (outer - inner) / df, factors=factors)
+
+
+def log_likelihood(fitted: TwoLevelFitted) -> tuple[float, float]:
+    """Return the log-likelihoods of the model and of the unrestricted one, given fixed exogenous variables."""
+    sample = fitted.engine.two_level
+    saturated = -0.5 * (sample.saturated - sample.exogenous)
+    return saturated - fitted.value * fitted.engine.n_effective, saturated
+
+
+def srmr(fitted: TwoLevelFitted, k: int) -> float:
+    """Return the standardised root mean square residual of one level.
+
+    Covariances over the standard deviations of the unrestricted moments; a variance that is not positive there counts
+    by its implied value.
+    """
+    engine = fitted.engine
+    sample = engine.two_level
+    here = sample.variables.at_within if k == 0 else sample.variables.at_between
+    square = np.ix_(here, here)
+    S, sigma = np.asarray(sample.groups[k].cov)[square], fitted.states[k].sigma[square]
+    variance = np.diag(S)
+    sd = np.sqrt(np.where(variance > 0, variance, np.maximum(np.diag(sigma), 1e-300)))
+    residual = ((S - sigma) / np.outer(sd, sd))[np.triu_indices(len(here))]
+    value = math.sqrt(float((residual**2).mean())) if len(here) else 0.0
+    return 0.0 if value < 1e-9 else value
+
+
+def measures(
+    fitted: TwoLevelFitted, baseline: TwoLevelFitted | None, saturated: TwoLevelFitted | None
+) -> dict[str, float]:
+    """Return every index that is defined, under lavaan's names."""
+    engine = fitted.engine
+    test, n, npar = chi_square(fitted, saturated), engine.n_effective, fitted.n_parameters
+    out = {"npar": float(npar), **_entries(test, "")}
+    robust = None
+    if baseline is not None:
+        base = chi_square(baseline, saturated)
+        out |= _entries(base, "baseline.")
+        robust = (test, base) if test.is_scaled and base.is_scaled and test.df > 0 else None
+        if test.df >= 0:
+            out |= comparative_indices(test, base, robust)
+    out |= information_criteria(*log_likelihood(fitted), npar, engine.two_level.n_obs)
+    out["n_clusters"] = float(engine.two_level.n_clusters)
+    if engine.method.robust:
+        out |= dict(zip(("scaling.factor.h1", "scaling.factor.h0"), test.factors, strict=True))
+    out |= rmsea_indices(test, n, 1, robust[0] if robust else None, n)
+    inner, outer = srmr(fitted, 0), srmr(fitted, 1)
+    out |= {"srmr": inner + outer, "srmr_within": inner, "srmr_between": outer}
+    return out | {name: v for name, v in sample_size_indices(test, n, npar, 1).items() if name == "mfi"}
+
+
+def _entries(test: ChiSquare, prefix: str) -> dict[str, float]:
+    out = {
+        f"{prefix}chisq": test.chisq,
+        f"{prefix}df": float(test.df),
+        f"{prefix}pvalue": chi_square_pvalue(test.chisq, test.df),
+    }
+    if test.is_scaled:
+        out |= {
+            f"{prefix}chisq.scaled": test.scaled,
+            f"{prefix}df.scaled": float(test.df),
+            f"{prefix}pvalue.scaled": chi_square_pvalue(test.scaled, test.df),
+            f"{prefix}chisq.scaling.factor": test.scaling_factor,
+        }
+    return out
+
+
