@@ -17,6 +17,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _ZERO = 1e-6
 """Share of a variance below zero that counts as negative; a bound at exactly zero is reported too."""
 
+_ADVICE = (
+    "The model extracts too much from it: too few items or rows for this factor, or one factor too many. Bound it with "
+    "lower(0), or simplify."
+)
+_BETWEEN = (
+    "This is common between clusters: a factor explains nearly all of the item's variance there, or clusters hardly "
+    "differ in it. Fix it to zero ('x ~~ 0*x' at level 2) or bound it ('x ~~ lower(0)*x')."
+)
+
 
 def admissibility(
     table: ParameterTable, states: list[BlockState], at_bound: tuple[str, ...]
@@ -27,7 +36,8 @@ def admissibility(
     for state in states:
         group = table.groups[state.structure.group - 1]
         where = "" if not group else f" at the level {group}" if table.unit == "level" else f" in group '{group}'"
-        found += _variances(state, names, where)
+        advice = _BETWEEN if table.unit == "level" and state.structure.group == 2 else _ADVICE
+        found += _variances(state, names, where, advice)
         found += _correlations(state, names, where)
     if at_bound:
         found.append(
@@ -40,7 +50,7 @@ def admissibility(
     return found
 
 
-def _variances(state: BlockState, names: list[str], where: str) -> list[RelmeasureWarning]:
+def _variances(state: BlockState, names: list[str], where: str, advice: str) -> list[RelmeasureWarning]:
     out: list[RelmeasureWarning] = []
     own, total = np.diag(state.S), np.abs(np.diag(state.V))
     for i, name in enumerate(names):
@@ -48,8 +58,7 @@ def _variances(state: BlockState, names: list[str], where: str) -> list[Relmeasu
             kind = "residual variance of" if i < state.structure.n_observed else "variance of"
             out.append(
                 HeywoodWarning(
-                    f"The {kind} {name}{where} is negative ({own[i]:.4g}). The model extracts too much from it: too "
-                    "few items or rows for this factor, or one factor too many. Bound it with lower(0), or simplify.",
+                    f"The {kind} {name}{where} is negative ({own[i]:.4g}). {advice}",
                     name=name,
                     value=float(own[i]),
                 )

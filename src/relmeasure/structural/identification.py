@@ -91,11 +91,11 @@ def check_identification(
     gram : callable, optional
         Cross-products of the Jacobian of the moments at given parameters; default: that of each block by itself.
     """
-    if gram is None:
 
-        def gram(x: Array) -> Array | None:
-            return _normal_gram(structure, x) if moment_names is None else moment_gram(structure, x, moment_names)
+    def blockwise(x: Array) -> Array | None:
+        return _normal_gram(structure, x) if moment_names is None else moment_gram(structure, x, moment_names)
 
+    gram = gram or blockwise
     rng = np.random.default_rng(20120)
     names = structure.table.free_names
     unidentified: set[int] | None = None

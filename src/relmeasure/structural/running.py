@@ -289,9 +289,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
     )._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
 
 
-def judge(
-    fitted: Fitted, solution: Solution, identification: Identification
-) -> tuple[list[RelmeasureWarning], Status]:
+def judge(fitted: Fitted, solution: Solution, identification: Identification) -> tuple[list[RelmeasureWarning], Status]:
     """Return the warnings and the status."""
     raised: list[RelmeasureWarning] = [NotIdentifiedWarning(reason) for reason in identification.reasons]
     if not solution.converged:
@@ -319,6 +317,7 @@ def judge(
 
 
 def provenance_of(call: Call, reading: Reading) -> Provenance:
+    """Return what made the result."""
     return Provenance(
         function=call.function,
         version=__version__,

@@ -140,5 +140,3 @@ def moment_gram(fitted_states: list[BlockState], n_free: int) -> Array:
         means[:, index] += dmu / spread[:, None]
     out += means.T @ means
     return out
-
-

@@ -40,5 +40,3 @@ class TwoLevelFit(StructuralFit):
 def leveled(table: Table) -> Table:
     """Name the column of groups after what it holds."""
     return Table({"level" if name == "group" else name: values for name, values in table.columns.items()})
-
-

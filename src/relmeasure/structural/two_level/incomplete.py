@@ -1,7 +1,8 @@
 r"""Full information for rows in clusters: the normal likelihood of every answer.
 
-With ``W_i`` the inverse of the implied covariances within of what row i answered (zero elsewhere), ``r_i`` its residual,
-``A = sum W_i`` and ``g = sum W_i r_i`` over the rows of a cluster, minus twice its log-likelihood is, without constants,
+With ``W_i`` the inverse of the implied covariances within of what row i answered (zero elsewhere), ``r_i`` its
+residual, ``A = sum W_i`` and ``g = sum W_i r_i`` over the rows of a cluster, minus twice its log-likelihood is, without
+constants,
 
 .. math:: \sum_i (\log|\Sigma_{W,i}| + r_i' W_i r_i) + \log|I + \Sigma_B A| - g' M g, \quad
           M = (I + \Sigma_B A)^{-1} \Sigma_B .
@@ -149,7 +150,8 @@ class IncompleteTwoLevel(Cached):
             return None
         p = len(self.variables.names)
         W = np.zeros((len(found.W), p, p))
-        W[(slice(None), *np.ix_(at, at))] = found.W
+        rows, columns = np.ix_(at, at)
+        W[:, rows, columns] = found.W
         mu = states[0].mu + states[1].mu
         outer = (np.asarray(cells.outer) - mu) * np.asarray(cells.outer_observed)
         ahead = np.zeros_like(outer)

@@ -1,8 +1,7 @@
 r"""The normal likelihood of rows in clusters, from clusters joined by size.
 
 With ``Sigma_W`` and ``Sigma_B`` over all observed variables (zero where a variable has no part at a level), ``n`` the
-size of a cluster, ``m`` its means and ``S`` the pooled scatter within clusters, minus twice the log-likelihood is, apart
-from constants,
+size of a cluster and ``S`` the pooled scatter within clusters, minus twice the log-likelihood is, apart from constants,
 
 .. math:: \sum_s J_s \{\log|\Omega_s| + \operatorname{tr}(\Omega_s^{-1} T_s)\} + (N - J) \log|\Sigma_W|
           + \operatorname{tr}(\Sigma_W^{-1} S), \quad \Omega_s = \Sigma_B + \Sigma_W / n_s,
@@ -207,8 +206,11 @@ class StackedColumns:
     carries ``sqrt(n)`` to undo it for the means.
     """
 
-    def __init__(self, states: Sequence[BlockState], k: int | None = None, candidates: Candidates | None = None) -> None:
-        C, index, a, b, s, u, within = [], [], [], [], [], [], []
+    def __init__(
+        self, states: Sequence[BlockState], k: int | None = None, candidates: Candidates | None = None
+    ) -> None:
+        C: list[Array] = []
+        index, a, b, s, u, within = [], [], [], [], [], []
         for at, state in enumerate(states):
             if k is not None and at != k:
                 continue
@@ -233,11 +235,13 @@ class StackedColumns:
 
     def scales(self, n: Array) -> Array:
         """Factor of each column at each size, array (s, columns)."""
-        return np.where(self.inner, 1.0 / np.sqrt(n)[:, None], 1.0)
+        out: Array = np.where(self.inner, 1.0 / np.sqrt(n)[:, None], 1.0)
+        return out
 
     def mean_weights(self, n: Array) -> Array:
         """``u`` at each size, array (s, q)."""
-        return np.where(self.within, np.sqrt(n)[:, None], 1.0) * self.u
+        out: Array = np.where(self.within, np.sqrt(n)[:, None], 1.0) * self.u
+        return out
 
     def picked(self, A: Array, n: Array, other: StackedColumns | None = None) -> Picked:
         """Return the entries of ``C' A C`` at the columns of the parameters, for every size."""
@@ -266,7 +270,8 @@ class Picked:
     def _at(self, first: Array, second: Array) -> Array:
         g, _, width = self.M.shape
         at = (first[:, None] * width + second).ravel()
-        return np.take(self.M.reshape(g, -1), at, axis=1).reshape(g, len(first), len(second))
+        out: Array = np.take(self.M.reshape(g, -1), at, axis=1).reshape(g, len(first), len(second))
+        return out
 
     def information(self, f: Array) -> Array:
         """Return ``sum_s f_s {tr(A dOmega_k A dOmega_l) / 2 + dmu_k' A dmu_l}``."""

@@ -2,9 +2,8 @@
 
 References
 ----------
-Yuan, K.-H., & Bentler, P. M. (2000). Sociological Methodology, 30, 165-200 (scaled test). Ryu, E., & West, S. G. (2009).
-Structural Equation Modeling, 16, 583-601 (each level with the other one saturated). Hox, J. J. (2010). Multilevel
-Analysis, 14.3.
+Yuan, K.-H., & Bentler, P. M. (2000). Sociological Methodology, 30, 165-200 (scaled test). Ryu, E., & West, S. G.
+(2009). Structural Equation Modeling, 16, 583-601 (each level with the other one saturated).
 """
 
 from __future__ import annotations
@@ -30,6 +29,9 @@ __all__ = ["chi_square", "log_likelihood", "measures", "n_moments", "srmr"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_NOISE = 1e-7
+"""Residual correlations below this are the distance between two searches for one maximum."""
+
 
 def n_moments(table: ParameterTable, sample: TwoLevelSample) -> int:
     """Number of unrestricted moments of both levels; fixed exogenous ones are left out."""
@@ -52,7 +54,7 @@ def chi_square(fitted: TwoLevelFitted, saturated: TwoLevelFitted | None) -> ChiS
         return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
     inner = float((fitted.bread * fitted.meat).sum())
     outer = float((saturated.bread * saturated.meat).sum())
-    factors = outer / saturated.n_parameters, inner / fitted.n_parameters
+    factors = outer / saturated.n_parameters, inner / max(engine.table.n_free, 1)
     return ChiSquare(chisq, df, (outer - inner) / df, factors=factors)
 
 
@@ -64,21 +66,22 @@ def log_likelihood(fitted: TwoLevelFitted) -> tuple[float, float]:
 
 
 def srmr(fitted: TwoLevelFitted, k: int) -> float:
-    """Return the standardised root mean square residual of one level.
+    """Return the standardised root mean square residual of one level: unrestricted less implied correlations.
 
-    Covariances over the standard deviations of the unrestricted moments; a variance that is not positive there counts
-    by its implied value.
+    The mean runs over the lower triangle with its diagonal, as in lavaan. NaN where a variance is not positive.
     """
     engine = fitted.engine
     sample = engine.two_level
     here = sample.variables.at_within if k == 0 else sample.variables.at_between
     square = np.ix_(here, here)
     S, sigma = np.asarray(sample.groups[k].cov)[square], fitted.states[k].sigma[square]
-    variance = np.diag(S)
-    sd = np.sqrt(np.where(variance > 0, variance, np.maximum(np.diag(sigma), 1e-300)))
-    residual = ((S - sigma) / np.outer(sd, sd))[np.triu_indices(len(here))]
-    value = math.sqrt(float((residual**2).mean())) if len(here) else 0.0
-    return 0.0 if value < 1e-9 else value
+    if not len(here):
+        return 0.0
+    if min(np.diag(S).min(), np.diag(sigma).min()) <= 0:
+        return math.nan
+    first, second = (M / np.sqrt(np.outer(np.diag(M), np.diag(M))) for M in (S, sigma))
+    value = math.sqrt(float(((first - second)[np.triu_indices(len(here))] ** 2).mean()))
+    return 0.0 if value < _NOISE else value
 
 
 def measures(
@@ -119,5 +122,3 @@ def _entries(test: ChiSquare, prefix: str) -> dict[str, float]:
             f"{prefix}chisq.scaling.factor": test.scaling_factor,
         }
     return out
-
-

@@ -41,9 +41,7 @@ def sample_values(table: ParameterTable, sample: TwoLevelSample) -> Array:
     return moment_values(table, inner.cov, outer.cov, np.asarray(inner.mean) + np.asarray(outer.mean))
 
 
-def fit_saturated(
-    table: ParameterTable, sample: TwoLevelSample, method: Method, cases: Cases | None
-) -> TwoLevelFitted:
+def fit_saturated(table: ParameterTable, sample: TwoLevelSample, method: Method, cases: Cases | None) -> TwoLevelFitted:
     """Return the unrestricted model at its estimates; with missing answers they are searched for."""
     full = composed_table(table, "saturated", "saturated")
     engine = TwoLevelEngine(full, sample, method, cases)
@@ -74,6 +72,11 @@ def fit_baseline(table: ParameterTable, sample: TwoLevelSample, method: Method, 
     alone = composed_table(table, "independent", "independent")
     engine = TwoLevelEngine(alone, sample, method, cases)
     found = unrestricted_moments(sample.sizes, sample.variables, independent=True)
+    predictors = sorted({sample.names.index(row.lhs) for row in alone.rows() if row.exo and row.is_free})
+    if predictors:  # random predictors: their moments stay free in the baseline
+        own = unrestricted_moments(sample.sizes.subset(predictors), sample.variables.subset(predictors))
+        square = np.ix_(predictors, predictors)
+        found.within[square], found.between[square], found.mean[predictors] = own.within, own.between, own.mean
     x = moment_values(alone, found.within, found.between, found.mean)
     if sample.cells is None:
         return TwoLevelFitted(engine, x)

@@ -11,7 +11,6 @@ from relmeasure.exceptions import NotIdentifiedWarning, RelmeasureWarning, Unsup
 from relmeasure.instruments.definition import Instrument
 from relmeasure.results import announce, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
-from relmeasure.structural.cases import Cases
 from relmeasure.structural.estimation import Solution, solve
 from relmeasure.structural.identification import check_identification
 from relmeasure.structural.method import Method, method_of
@@ -181,9 +180,7 @@ def _method(call: Call) -> Method:
 def _model(call: Call) -> Model:
     if isinstance(call.model, Instrument):
         std_lv = True if call.std_lv is None else call.std_lv
-        return two_level_from_instrument(
-            call.model, call.levels or "free", call.structure, call.scales, std_lv=std_lv
-        )
+        return two_level_from_instrument(call.model, call.levels or "free", call.structure, call.scales, std_lv=std_lv)
     if call.levels is not None:
         raise UnsupportedDataError(
             "levels= goes with an instrument; in a model string write blocks 'level: 1' and 'level: 2'.",

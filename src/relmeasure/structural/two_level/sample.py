@@ -78,7 +78,11 @@ class Variables:
 
     def subset(self, index: Sequence[int]) -> Variables:
         """Return some of them."""
-        return Variables(*(tuple(part[i] for i in index) for part in (self.names, self.within, self.between)))
+        return Variables(
+            tuple(self.names[i] for i in index),
+            tuple(self.within[i] for i in index),
+            tuple(self.between[i] for i in index),
+        )
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ class SizeMoments:
     def subset(self, index: Sequence[int]) -> SizeMoments:
         """Return the statistics of some variables."""
         at = list(index)
-        square = np.ix_(at, at)
+        rows, columns = np.ix_(at, at)
         return SizeMoments(
-            self.n, self.count, self.mean[:, at], self.scatter[(slice(None), *square)], self.within[square]
+            self.n, self.count, self.mean[:, at], self.scatter[:, rows, columns], self.within[rows, columns]
         )
 
 

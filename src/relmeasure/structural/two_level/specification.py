@@ -1,8 +1,8 @@
 """From level blocks, or from an instrument, to the table of a two-level model; and the tables it is tested against.
 
-Levels take the place of groups in the table: block 1 is the level within clusters, block 2 the level between. A variable
-named at both levels is decomposed; its intercept stands at the level between. A variable named at one level lives there
-alone.
+Levels take the place of groups in the table: block 1 is the level within clusters, block 2 the level between. A
+variable named at both levels is decomposed; its intercept stands at the level between. A variable named at one level
+lives there alone.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def two_level_from_instrument(
     between = [replace(formula, block="between") for formula in single.formulas]
     within = [replace(formula, block="within") for formula in single.formulas]
     if levels == "shared":
-        factors = {f.lhs for f in single.formulas if f.op == "=~"}
-        items = list(dict.fromkeys(f.rhs for f in single.formulas if f.op == "=~" and f.rhs not in factors))
+        named = {f.lhs for f in single.formulas if f.op == "=~"}
+        items = list(dict.fromkeys(f.rhs for f in single.formulas if f.op == "=~" and f.rhs not in named))
         within = [
             Formula(first, "~~", second, Modifier(), 1, 1, "within")
             for i, first in enumerate(items)
@@ -161,7 +161,9 @@ def two_level_table(model: Model, options: ModelOptions) -> ParameterTable:
 
 def variables_of(table: ParameterTable) -> Variables:
     """Return which variable lives at which level."""
-    named = [{n for r in range(len(table)) if table.group[r] == k for n in (table.lhs[r], table.rhs[r])} for k in (1, 2)]
+    named = [
+        {n for r in range(len(table)) if table.group[r] == k for n in (table.lhs[r], table.rhs[r])} for k in (1, 2)
+    ]
     names = table.observed
     return Variables(names, tuple(n in named[0] for n in names), tuple(n in named[1] for n in names))
 
@@ -237,5 +239,3 @@ def moved_values(table: ParameterTable, values: Sequence[float], other: Paramete
     """Return the values of the rows that another table shares with this one, NaN for its other rows."""
     known = {row.key: value for row, value in zip(table.rows(), values, strict=True)}
     return [known.get(row.key, math.nan) for row in other.rows()]
-
-
