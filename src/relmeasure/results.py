@@ -420,5 +420,7 @@ def _cell(value: object, digits: int) -> str:
 def _hints(cls: type[Any]) -> dict[str, Any]:
     import sys
 
-    names = dict(vars(sys.modules[cls.__module__]))
+    names: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):  # fields of a parent are written in the names of the parent's module
+        names |= vars(sys.modules[base.__module__])
     return get_type_hints(cls, globalns={**globals(), **names})

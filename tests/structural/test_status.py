@@ -249,7 +249,7 @@ def test_options_that_are_refused(options: dict[str, Any], error: type[Exception
 
 def test_blocks_are_refused_with_a_fix() -> None:
     with pytest.raises(UnsupportedDataError, match="group="):
-        sem("level: 1\nf =~ x1 + x2 + x3", frame("HolzingerSwineford1939"))
+        sem("group: 1\nf =~ x1 + x2 + x3", frame("HolzingerSwineford1939"))
 
 
 def test_moments_cannot_do_what_needs_rows() -> None:

@@ -2,5 +2,6 @@
 
 from relmeasure.structural.api import cfa, sem
 from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.two_level.fit import TwoLevelFit
 
-__all__ = ["StructuralFit", "cfa", "sem"]
+__all__ = ["StructuralFit", "TwoLevelFit", "cfa", "sem"]

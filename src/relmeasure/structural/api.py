@@ -70,7 +70,7 @@ def cfa(
     missing : {"listwise", "fiml", "pairwise"}
         Complete rows, every answer (full information), or complete pairs (ordered items).
     cluster : str, array (n,) or pair of these, optional
-        Clusters, for cluster-robust standard errors; two for two-way clustering.
+        Clusters, for cluster-robust standard errors; two for two-way clustering. With levels: the upper level.
     weights : str or array (n,), optional
         Sampling weights; only their ratios matter.
     std_lv : bool, optional
@@ -98,6 +98,10 @@ def cfa(
         Steps of each minimisation.
     unknown : {"raise", "missing"}
         Codes that the instrument does not declare.
+    levels : {"free", "equal", "shared"}, optional
+        Fit an instrument at two levels, rows within ``cluster`` and clusters: the same factors with loadings free at
+        each level or equal over levels, or factors between only. A model string has blocks ``level: 1`` and
+        ``level: 2`` instead.
     auxiliary : sequence of str
         Columns that are no part of the model but tell of missing answers: with ``missing="fiml"`` they covary freely
         with each other and with all residuals (Graham, 2003), and are not reported.
@@ -105,6 +109,7 @@ def cfa(
     Returns
     -------
     StructuralFit
+        With levels a ``TwoLevelFit``: also fit of each level, scores of clusters, reliability of class means.
 
     Raises
     ------

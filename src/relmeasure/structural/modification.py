@@ -94,11 +94,12 @@ def _key(lhs: str, op: str, rhs: str) -> tuple[str, str, str]:
 
 def _absent(table: ParameterTable, here: list[int]) -> list[tuple[str, str, str]]:
     """Parameters that a model of these variables could have."""
-    latent = list(table.latent)
+    named = {name for i in here for name in (table.lhs[i], table.rhs[i])}  # of two levels, only what lives at this one
+    latent = [v for v in table.latent if v in named]
     measured = {table.rhs[i] for i in here if table.op[i] == "=~"}
     indicators = [v for v in table.observed if v in measured]
     fixed_x = {table.lhs[i] for i in here if table.exo[i] and not table.free[i]}
-    endogenous = [v for v in table.observed if v not in fixed_x and v not in table.auxiliary]
+    endogenous = [v for v in table.observed if v in named and v not in fixed_x and v not in table.auxiliary]
     names = [(f, "=~", v) for f in latent for v in indicators]
     for group in (endogenous, latent):
         names += [(a, "~~", b) for i, a in enumerate(group) for b in group[i + 1 :]]

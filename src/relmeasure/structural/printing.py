@@ -10,9 +10,9 @@ from relmeasure.results import Table
 if TYPE_CHECKING:
     from relmeasure.structural.fit import StructuralFit
 
-__all__ = ["summarize"]
+__all__ = ["TITLES", "fit_lines", "summarize"]
 
-_TITLES = {
+TITLES = {
     "=~": "Loadings",
     "~": "Regressions",
     "~~": "Variances and covariances",
@@ -32,10 +32,10 @@ def summarize(fit: StructuralFit) -> str:
     if fit.table.n_groups > 1:
         sizes = ", ".join(f"{group.name} ({group.n_obs})" for group in fit.sample.groups)
         lines.append(f"Groups, in order of appearance: {sizes}")
-    lines += _fit_lines(fit.indices)
+    lines += fit_lines(fit.indices)
     table = fit._parameters(standardized=fit.status.level != "failed")
     shown = ["lhs", "op", "rhs", "group", "label", "est", "se", "z", "pvalue", "lower", "upper", "std_all"]
-    for op, title in _TITLES.items():
+    for op, title in TITLES.items():
         rows = [row for row in table.rows() if row["op"] == op]
         if not rows:
             continue
@@ -47,7 +47,8 @@ def summarize(fit: StructuralFit) -> str:
     return "\n".join([*lines, *(note.summary() for note in fit.warnings)])
 
 
-def _fit_lines(indices: dict[str, float]) -> list[str]:
+def fit_lines(indices: dict[str, float]) -> list[str]:
+    """Return the tests and the indices in words."""
     lines = []
     for tag, title in (("", "chi-square"), (".scaled", "scaled chi-square")):
         if f"chisq{tag}" in indices:

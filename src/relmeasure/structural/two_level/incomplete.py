@@ -227,7 +227,7 @@ class IncompleteTwoLevel(Cached):
             raise np.linalg.LinAlgError("the two-level likelihood is not defined here")
         return states, found
 
-    def _whole(self, found: _Parts) -> tuple[Array, Array]:
+    def whole(self, found: _Parts) -> tuple[Array, Array]:
         """Return ``Z' V^-1 Z`` and ``Z' V^-1 r`` of each cluster, known variables between clusters included."""
         H, h = found.H.copy(), found.h.copy()
         for part in found.given:
@@ -243,7 +243,7 @@ class IncompleteTwoLevel(Cached):
         """Return the derivatives with respect to ``Sigma_W``, ``Sigma_B`` and the means."""
         _, found = self.known(x)
         cells, N = self.cells, self.sizes.n_obs
-        H, h = self._whole(found)
+        H, h = self.whole(found)
         outer = H.sum(axis=0) - h.T @ h
         pattern, n = np.asarray(cells.pattern), np.asarray(cells.n)
         inner = np.zeros_like(outer)
@@ -276,7 +276,7 @@ class IncompleteTwoLevel(Cached):
         """Return the scores of the clusters over the free parameters, array (J, q)."""
         states, found = self.known(x)
         out = np.zeros((self.n_clusters, self.structure.n_free))
-        H, h = self._whole(found)
+        H, h = self.whole(found)
         for state in states:
             a, b = state.structure.a, state.structure.b
             U = h @ state.C
@@ -294,14 +294,9 @@ class IncompleteTwoLevel(Cached):
     def _inner_scores(self, state: BlockState, found: _Parts, rows: Array, clusters: Array) -> Array:
         """Scores of covariances within, without their coefficients."""
         cells, a, b = self.cells, state.structure.a, state.structure.b
-        seen = ~np.isnan(rows) & np.array(self.variables.within)
+        cell, e = self.row_residuals(found, rows, clusters)
+        pattern = np.asarray(cells.pattern)[cell]
         g = len(self.seen)
-        codes = {tuple(pattern): k for k, pattern in enumerate(self.seen.tolist())}
-        patterns, where = np.unique(seen, axis=0, return_inverse=True)
-        pattern = np.array([codes[tuple(p)] for p in patterns.tolist()])[where.ravel()]
-        cell_at = {(int(c), int(k)): i for i, (c, k) in enumerate(zip(cells.cluster, cells.pattern, strict=True))}
-        cell = np.array([cell_at[int(c), int(k)] for c, k in zip(clusters, pattern, strict=True)])
-        e = np.where(seen, rows - np.asarray(cells.mean)[cell] + found.e[cell], 0.0)
         V = np.empty((len(rows), state.C.shape[1]))
         own = np.zeros((len(cells.n), len(a)))
         for k in range(g):
@@ -313,3 +308,14 @@ class IncompleteTwoLevel(Cached):
             taken = np.einsum("pk,cpk->ck", X[:, a], M @ X[:, b])
             own[at] = np.asarray(cells.n)[at][:, None] * (taken - (state.C.T @ X)[a, b])
         return cluster_sums(V[:, a] * V[:, b], clusters) + np.add.reduceat(own, self._starts, axis=0)
+
+    def row_residuals(self, found: _Parts, rows: Array, clusters: Array) -> tuple[Array, Array]:
+        """Return the cell of each row, and its residual less what is expected of its cluster; zero where unanswered."""
+        cells, g = self.cells, len(self.seen)
+        seen = ~np.isnan(rows) & np.array(self.variables.within)
+        codes = {tuple(pattern): k for k, pattern in enumerate(self.seen.tolist())}
+        patterns, where = np.unique(seen, axis=0, return_inverse=True)
+        pattern = np.array([codes[tuple(own)] for own in patterns.tolist()])[where.ravel()]
+        keys = np.asarray(cells.cluster) * g + np.asarray(cells.pattern)
+        cell = np.searchsorted(keys, clusters * g + pattern)
+        return cell, np.where(seen, rows - np.asarray(cells.mean)[cell] + found.e[cell], 0.0)

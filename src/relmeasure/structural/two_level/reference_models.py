@@ -23,15 +23,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def moment_values(table: ParameterTable, within: Array, between: Array, mean: Array) -> Array:
-    """Return the free parameters of a table of covariances and means."""
+    """Return the free parameters that are covariances and means of observed variables; zero for others."""
     at = {name: i for i, name in enumerate(table.observed)}
     x = np.zeros(table.n_free)
     for row in table.free_rows:
-        i = at[table.lhs[row]]
-        if table.op[row] == "~1":
-            x[table.free[row] - 1] = mean[i]
-        else:
-            x[table.free[row] - 1] = (within if table.group[row] == 1 else between)[i, at[table.rhs[row]]]
+        first, second = at.get(table.lhs[row]), at.get(table.rhs[row])
+        if table.op[row] == "~1" and first is not None:
+            x[table.free[row] - 1] = mean[first]
+        elif table.op[row] == "~~" and first is not None and second is not None:
+            x[table.free[row] - 1] = (within if table.group[row] == 1 else between)[first, second]
     return x
 
 
