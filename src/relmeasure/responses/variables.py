@@ -20,8 +20,8 @@ from relmeasure.exceptions import (
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.codes import collected
-from relmeasure.responses.frames import open_frame
-from relmeasure.responses.matrices import numeric_frame
+from relmeasure.responses.frames import Source, open_frame
+from relmeasure.responses.matrices import numeric_frame, plain_pandas
 from relmeasure.samplestats.clusters import has_label
 
 __all__ = ["VariableRows", "as_variables"]
@@ -102,14 +102,16 @@ def as_variables(
     _require(names, [str(c) for c in source.columns])
     aside = [side for side in (group, weights, *clusters) if isinstance(side, str)]
     source.require(aside, what="named")
-    numbers = numeric_frame(source, list(names))
-    values = collected(numbers).to_numpy() if source.lazy else numbers.to_numpy()  # type: ignore[union-attr]
+    lazy = source.lazy
+    if lazy:  # one query: two might give the rows in different orders
+        source = open_frame(collected(source.frame.select(*dict.fromkeys([*names, *aside]))).to_native())
+    values = _values(source, names)
     sides = collected(source.frame.select(*dict.fromkeys(aside))) if aside else None
 
     def side(given: Any) -> Array | None:
         if isinstance(given, str) and sides is not None:
             return np.asarray(sides[given].to_numpy())
-        return _given(given, len(values), lazy=source.lazy)
+        return _given(given, len(values), lazy=lazy)
 
     return VariableRows(
         names=tuple(names),
@@ -120,6 +122,16 @@ def as_variables(
         index=getattr(native, "index", None) if source.engine == "pandas" else None,
         warnings=raised,
     )
+
+
+def _values(source: Source, names: Sequence[str]) -> Array:
+    """Return the numbers of some columns of an eager frame, array (n, p)."""
+    if source.engine == "pandas" and set(names) <= set(source.native.columns):
+        found = plain_pandas(source.native[list(names)])
+        if found is not None:
+            return found[1]
+    out: Array = numeric_frame(source, list(names)).to_numpy()  # type: ignore[union-attr]
+    return out
 
 
 def _from_array(data: Array, names: Sequence[str], group: Any, clusters: Sequence[Any], weights: Any) -> VariableRows:

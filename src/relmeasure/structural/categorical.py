@@ -45,7 +45,7 @@ def residual_weights(fitted: Fitted) -> Array:
     jacobians = objective.jacobians(fitted.x)
     pulled = [weigh(V, J) for V, J in zip(objective.V, jacobians, strict=True)]
     spread = [np.asarray(group.acov) for group in engine.sample.groups]
-    bread = fitted.inverse_within(fitted.information("expected"))
+    bread = fitted.expected_bread
     sizes = np.cumsum([0, *(len(J) for J in jacobians)])
     out = np.zeros((sizes[-1], sizes[-1]))
     for g, (V, G) in enumerate(zip(objective.V, spread, strict=True)):
@@ -54,7 +54,7 @@ def residual_weights(fitted: Fitted) -> Array:
     if bread is None:
         return np.full_like(out, np.nan)
     left = np.concatenate([w * P for w, P in zip(engine.sample.shares, pulled, strict=True)])
-    right = np.concatenate([P.T @ G for P, G in zip(pulled, spread, strict=True)], axis=1)
+    right = np.concatenate(fitted.pulled_acov, axis=1)
     weights: Array = out - left @ (bread @ right)
     return weights
 
@@ -101,7 +101,7 @@ def categorical_robust(fitted: Fitted, df: float) -> ChiSquare | None:
     objective, engine = _objective(fitted), fitted.engine
     if any(len(block.ordered) < block.structure.n_observed for block in objective.blocks) or df <= 0:
         return None
-    bread = fitted.inverse_within(fitted.information("expected"))
+    bread = fitted.expected_bread
     if bread is None:
         return None
     statistic = mean = 0.0
@@ -115,10 +115,11 @@ def categorical_robust(fitted: Fitted, df: float) -> ChiSquare | None:
             W = _correlation_weights(block, moments["sigma"])
         except np.linalg.LinAlgError:
             return None
-        G = np.asarray(engine.sample.groups[k].acov)
-        pulled = weigh(objective.V[k], J).T @ G
-        mean += float((W * G).sum()) - 2.0 * weight * float(((J @ bread) * (W @ pulled.T)).sum())
-        mean += weight * float(((W @ J) * (J @ spread)).sum())
+        at = [place for place, _, _ in block.cov]  # thresholds weigh nothing
+        WJ = W @ J[at]
+        mean += float((W * np.asarray(engine.sample.groups[k].acov)[np.ix_(at, at)]).sum())
+        mean -= 2.0 * weight * float((WJ @ bread * fitted.pulled_acov[k][:, at].T).sum())
+        mean += weight * float((WJ * (J[at] @ spread)).sum())
     n = engine.sample.n_obs
     scale = n / engine.n_effective  # both as lavaan has them
     return ChiSquare(scale * n * statistic, df, scale * mean / df)
@@ -132,9 +133,8 @@ def _normal_distance(R: Array, sigma: Array) -> float:
 
 
 def _correlation_weights(block: CategoricalBlock, sigma: Array) -> Array:
-    """Normal-theory weights of the correlations; thresholds weigh nothing."""
+    """Normal-theory weights of the correlations, in the order of ``block.cov``."""
     W = np.linalg.inv(sigma)
-    place, i, j = np.array(block.cov).T
-    out = np.zeros((block.n_moments, block.n_moments))
-    out[np.ix_(place, place)] = W[np.ix_(i, i)] * W[np.ix_(j, j)] + W[np.ix_(i, j)] * W[np.ix_(j, i)]
+    _, i, j = np.array(block.cov).T
+    out: Array = W[np.ix_(i, i)] * W[np.ix_(j, j)] + W[np.ix_(i, j)] * W[np.ix_(j, i)]
     return out

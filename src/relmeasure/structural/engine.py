@@ -204,7 +204,13 @@ class Fitted:
     @cached_property
     def bread(self) -> Array | None:
         """Inverse information within the tangent space, array (q, q); None when singular."""
-        return self.inverse_within(self.information(self.engine.method.information))
+        kind = self.engine.method.information
+        return self.expected_bread if kind == "expected" else self.inverse_within(self.information(kind))
+
+    @cached_property
+    def expected_bread(self) -> Array | None:
+        """Inverse expected information within the tangent space, array (q, q); None when singular."""
+        return self.inverse_within(self.information("expected"))
 
     def inverse_within(self, information: Array) -> Array | None:
         """Return ``T (T' I T)^{-1} T'``."""
@@ -271,9 +277,19 @@ class Fitted:
             raise ValueError("this is for ordered items")
         out = np.zeros((engine.table.n_free, engine.table.n_free))
         for k, J in enumerate(discrepancy.jacobians(self.x)):
-            pulled = weigh(discrepancy.V[k], J)
-            out += engine.sample.shares[k] * (pulled.T @ np.asarray(engine.sample.groups[k].acov) @ pulled)
+            out += engine.sample.shares[k] * (self.pulled_acov[k] @ weigh(discrepancy.V[k], J))
         return out
+
+    @cached_property
+    def pulled_acov(self) -> list[Array]:
+        """``J' V Gamma`` of each group of ordered items, arrays (q, r)."""
+        discrepancy, groups = self.engine.discrepancy, self.engine.sample.groups
+        if not isinstance(discrepancy, CategoricalLeastSquares):
+            raise ValueError("this is for ordered items")
+        return [
+            weigh(V, J).T @ np.asarray(group.acov)
+            for V, J, group in zip(discrepancy.V, discrepancy.jacobians(self.x), groups, strict=True)
+        ]
 
     @property
     def score_covariance(self) -> Array:

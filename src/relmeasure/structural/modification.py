@@ -41,7 +41,7 @@ def modification_table(fitted: Fitted) -> Table:
     """Return one row a parameter that is not free, the largest index first."""
     engine = fitted.engine
     table, discrepancy, weighted = engine.table, engine.discrepancy, engine.information_discrepancy
-    inverse = fitted.inverse_within(fitted.information("expected"))
+    inverse = fitted.expected_bread
     if inverse is None:
         return Table.from_rows([], COLUMNS)
     rows: list[dict[str, Any]] = []

@@ -39,7 +39,7 @@ def moment_errors(fitted: Fitted, objective: CategoricalLeastSquares, k: int, *,
     own = np.diag(spread) / share
     left = own
     if fitted_moments:
-        bread = fitted.inverse_within(fitted.information("expected"))
+        bread = fitted.expected_bread
         if bread is None:
             return np.full(len(own), np.nan)
         J = objective.jacobians(fitted.x)[k]

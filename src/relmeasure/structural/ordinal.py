@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,11 @@ class CategoricalBlock:
             else:
                 raise ModelError(f"The data have a moment '{name}' that the model does not describe.", moment=name)
         self.n_moments = len(names)
+        self._thresholds, self._means, self._cov = (
+            np.array(places, dtype=np.intp).reshape(len(places), width).T
+            for places, width in ((self.threshold, 3), (self.mean, 2), (self.cov, 3))
+        )
+        self._free: Index = np.array(table.free, dtype=np.intp)
 
     def scales(self, state: BlockState, values: Array) -> Array:
         """Return ``delta`` of each observed variable."""
@@ -90,13 +96,13 @@ class CategoricalBlock:
         out = np.zeros(self.n_moments)
         delta = self.scales(state, values)
         if self.threshold:
-            place, item, row = np.array(self.threshold).T
+            place, item, row = self._thresholds
             out[place] = delta[item] * (values[row] - state.mu[item])
         if self.mean:
-            place, item = np.array(self.mean).T
+            place, item = self._means
             out[place] = state.mu[item]
         if self.cov:
-            place, i, j = np.array(self.cov).T
+            place, i, j = self._cov
             out[place] = delta[i] * delta[j] * state.sigma[i, j]
         return out
 
@@ -109,17 +115,17 @@ class CategoricalBlock:
         delta = self.scales(state, values)
         out = np.zeros((self.n_moments, d_mu.shape[1]))
         if self.threshold:
-            place, item, row = np.array(self.threshold).T
+            place, item, row = self._thresholds
             gap = values[row] - state.mu[item]
             out[place] = gap[:, None] * d_delta[item] - delta[item][:, None] * d_mu[item]
             if candidates is None:
-                free = np.array(self.table.free)[row]
+                free = self._free[row]
                 out[place[free > 0], free[free > 0] - 1] += delta[item[free > 0]]
         if self.mean:
-            place, item = np.array(self.mean).T
+            place, item = self._means
             out[place] = d_mu[item]
         if self.cov:
-            place, i, j = np.array(self.cov).T
+            place, i, j = self._cov
             at = self._upper[i, j]
             sigma = state.sigma[i, j]
             out[place] = (delta[i] * delta[j])[:, None] * d_sigma[at]
@@ -127,7 +133,7 @@ class CategoricalBlock:
         return out
 
     # ------------------------------------------------------------------- slopes
-    @property
+    @cached_property
     def _upper(self) -> Index:
         p = self.structure.n_observed
         out = np.zeros((p, p), dtype=np.intp)
@@ -144,7 +150,7 @@ class CategoricalBlock:
         d_delta = np.zeros((len(means), q))
         if not self.theta:
             row = self.scale_row[self.ordered]
-            free = np.array(self.table.free)[row]
+            free = self._free[row]
             d_delta[self.ordered[free > 0], free[free > 0] - 1] = 1.0
         return self._completed(state, values, d_delta, d_mu, d_sigma)
 
@@ -180,7 +186,7 @@ class CategoricalBlock:
         d_sigma[:, self.structure.index] = upper
         diagonal = self._upper[items, items]
         row = self.scale_row[items]
-        free = np.array(self.table.free)[row]
+        free = self._free[row]
         d_delta = np.zeros((len(items), q))
         d_delta[np.flatnonzero(free > 0), free[free > 0] - 1] = 1.0
         wanted = -2.0 * values[row][:, None] ** -3.0 * d_delta
@@ -220,6 +226,7 @@ class CategoricalLeastSquares(Cached):
             CategoricalBlock(structure.table, block, own) for block, own in zip(structure.blocks, names, strict=True)
         ]
         self.moments, self.V, self.weights = list(moments), list(V), list(weights)
+        self._at, self._jacobians = b"", list[Array]()
 
     def implied(self, x: Array) -> list[Array]:
         """Return the implied moments of each group; empty where they are not defined."""
@@ -239,9 +246,12 @@ class CategoricalLeastSquares(Cached):
         return 0.5 * total if found and math.isfinite(total) else math.inf
 
     def jacobians(self, x: Array) -> list[Array]:
-        """Return the Jacobian of each group's moments over all free parameters."""
-        values = self.structure.table.values(x)
-        return [block.jacobian(state, values) for block, state in zip(self.blocks, self.known_states(x), strict=True)]
+        """Return the Jacobian of each group's moments over all free parameters; that of the last ``x`` is kept."""
+        if x.tobytes() != self._at:
+            values, states = self.structure.table.values(x), self.known_states(x)
+            self._jacobians = [block.jacobian(state, values) for block, state in zip(self.blocks, states, strict=True)]
+            self._at = x.tobytes()
+        return self._jacobians
 
     def gradient(self, x: Array) -> Array:
         """Return the gradient."""

@@ -81,7 +81,7 @@ def _standardized(fitted: Fitted, k: int, cov: Array, mean: Array) -> tuple[Arra
     group, means = engine.sample.groups[k], state.structure.has_means
     S = np.asarray(group.cov)
     p = len(S)
-    bread = fitted.inverse_within(fitted.information("expected"))
+    bread = fitted.expected_bread
     if bread is None:
         return np.full_like(cov, np.nan), np.full_like(mean, np.nan)
     spread = [

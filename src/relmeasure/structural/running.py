@@ -259,7 +259,7 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         start,
         accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
         max_iterations=call.max_iterations,
-        fallback=starting_values(table, reading.sample.groups, given=False),
+        fallback=starting_values(table, reading.sample.groups, given=False) if np.isfinite(table.start).any() else None,
     )
     fitted = Fitted(engine, solution.x, solution.active)
     raised, status = judge(fitted, solution, identification)
