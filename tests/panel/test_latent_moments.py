@@ -10,7 +10,7 @@ import pytest
 from relmeasure.exceptions import NotPositiveDefiniteError, TooFewObservationsError
 from relmeasure.panel.cross_lagged import lagged_effects
 from relmeasure.panel.error_moments import ClassMeans, class_means
-from relmeasure.panel.latent_moments import _Problem, latent_moments
+from relmeasure.panel.latent_moments import Problem, latent_moments
 
 NAMES = ("r1", "p1", "r2", "p2")
 LABELS = tuple(f"{k:03d}" for k in range(200))
@@ -88,7 +88,7 @@ def test_scores_are_the_derivative_of_the_likelihood() -> None:
     """Gradient against finite differences at a point that is not the maximum; zero at the maximum."""
     means = _means(sizes=np.arange(200) % 12 + 6)
     observed = ~np.isnan(means.mean)
-    problem = _Problem(means.mean, observed, means.error_cov, means.overlap)
+    problem = Problem(means.mean, observed, means.error_cov, means.overlap)
     mean, cov = problem.start()
     inverse, residual = problem.parts(mean, cov)
     gradient = problem.scores(inverse, residual).sum(axis=0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ClassMeans", "class_means"]
+__all__ = ["ClassMeans", "ClassScatter", "class_means", "class_scatter"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -118,6 +118,65 @@ def class_means(values: Array, code: Any, labels: tuple[str, ...], names: tuple[
     freedom = (both * (1.0 - share[:, :, None] - share[:, None, :] + overlap)).sum(axis=0)
     within = np.divide(residual.T @ residual, freedom, out=np.zeros((p, p)), where=freedom > _NONE)
     return ClassMeans(names, labels, mean, n, overlap, within, freedom)
+
+
+@dataclass(frozen=True)
+class ClassScatter:
+    """What each class adds to the pooled within covariance, for draws of classes.
+
+    Attributes
+    ----------
+    products : array (J, P, P)
+        Sums of products of residuals.
+    freedom : array (J, P, P)
+        Degrees of freedom behind them.
+    weights : array (B, J)
+        Times that each class is in each draw.
+    """
+
+    products: Array
+    freedom: Array
+    weights: Array
+
+    def pick(self, columns: Any) -> ClassScatter:
+        """Return some variables."""
+        square = np.ix_(np.arange(len(self.products)), columns, columns)
+        return ClassScatter(self.products[square], self.freedom[square], self.weights)
+
+    def pooled(self, weights: Array) -> Array:
+        """Pooled within covariance of each draw, array (b, P, P)."""
+        shape = (len(weights), *self.products.shape[1:])
+        total = weights @ self.products.reshape(len(self.products), -1)
+        freedom = weights @ self.freedom.reshape(len(self.freedom), -1)
+        return np.divide(total, freedom, out=np.zeros_like(total), where=freedom > _NONE).reshape(shape)
+
+
+def class_scatter(values: Array, code: Any, means: ClassMeans, weights: Array) -> ClassScatter:
+    """Compute the part of every class in the pooled within covariance of ``means``.
+
+    Parameters
+    ----------
+    values, code
+        As handed to ``class_means``.
+    means : ClassMeans
+        What came of them.
+    weights : array (B, J)
+
+    Returns
+    -------
+    ClassScatter
+    """
+    groups, p = means.mean.shape
+    residual = np.where(np.isnan(values), 0.0, values - means.mean[code])
+    products = np.empty((groups, p, p))
+    for a in range(p):
+        for b in range(a, p):
+            both = np.bincount(code, weights=residual[:, a] * residual[:, b], minlength=groups)
+            products[:, a, b] = products[:, b, a] = both
+    share = np.divide(1.0, means.n, out=np.zeros_like(means.n), where=means.n > 0)
+    together = means.overlap * means.n[:, :, None] * means.n[:, None, :]
+    freedom = together * (1.0 - share[:, :, None] - share[:, None, :] + means.overlap)
+    return ClassScatter(products, freedom, weights)
 
 
 def _sums(values: Array, code: Any, groups: int) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from relmeasure.exceptions import ConvergenceError, NotPositiveDefiniteError, TooFewObservationsError, shorten
 from relmeasure.panel.error_moments import ClassMeans
 
-__all__ = ["LatentMoments", "latent_moments"]
+__all__ = ["LatentMoments", "Problem", "cluster_meat", "expected_information", "latent_moments", "problem_of"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -76,14 +76,41 @@ class LatentMoments:
 
         Sandwich with the factor G / (G - 1), plus the part that comes from estimating the within covariance.
         """
-        scores = self.scores
-        if groups is not None:
-            code = np.unique(np.asarray(groups), return_inverse=True)[1]
-            scores = np.column_stack([np.bincount(code, weights=column) for column in scores.T])
-        count = len(scores)
-        meat = scores.T @ scores * count / max(count - 1, 1)
         moved = self.bread @ self.sensitivity
+        meat = cluster_meat(self.scores, groups)
         return np.asarray(self.bread @ meat @ self.bread + moved @ self.within_acov @ moved.T)
+
+
+def cluster_meat(scores: Array, groups: Any = None) -> Array:
+    """Sum of outer products of the scores of classes, or of coarser groups, times G / (G - 1).
+
+    Two groupings (a pair of sequences) give the two-way form: both one-way sums less that of their intersection
+    (Cameron, Gelbach & Miller, 2011, eq. 2.11), with eigenvalues below zero set to zero (their section 2.3).
+    """
+    if isinstance(groups, tuple) and len(groups) == 2 and not isinstance(groups[0], str):
+        both = list(zip(*groups, strict=True))
+        total = cluster_meat(scores, groups[0]) + cluster_meat(scores, groups[1]) - cluster_meat(scores, both)
+        values, vectors = np.linalg.eigh(total)
+        return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
+    if groups is not None:
+        places: dict[Any, int] = {}
+        code = np.array([places.setdefault(label, len(places)) for label in groups])
+        scores = np.column_stack([np.bincount(code, weights=column) for column in scores.T])
+    count = len(scores)
+    return np.asarray(scores.T @ scores * count / max(count - 1, 1))
+
+
+def problem_of(means: ClassMeans, *, corrected: bool = True) -> Problem:
+    """Return the likelihood of the classes that have a mean at all."""
+    observed = np.asarray(~np.isnan(means.mean))
+    seen = observed.any(axis=1)
+    nothing = np.zeros_like(means.overlap)
+    return Problem(
+        y=np.where(observed, means.mean, 0.0)[seen],
+        observed=observed[seen],
+        errors=(means.error_cov if corrected else nothing)[seen],
+        overlap=(means.overlap if corrected else nothing)[seen],
+    )
 
 
 def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoments:
@@ -120,12 +147,7 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
             f"No class has two students with {shorten(alone)}: the error of its means cannot be known, or taken out.",
             scores=alone,
         )
-    problem = _Problem(
-        y=np.where(observed, means.mean, 0.0)[seen],
-        observed=observed[seen],
-        errors=(means.error_cov if corrected else np.zeros_like(means.overlap))[seen],
-        overlap=(means.overlap if corrected else np.zeros_like(means.overlap))[seen],
-    )
+    problem = problem_of(means, corrected=corrected)
     problem.require_independent_scores()
     mean, cov = problem.start()
     mean, cov, value = _climb(problem, mean, cov)
@@ -146,7 +168,7 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
 
 
 @dataclass
-class _Problem:
+class Problem:
     """Data of the likelihood; unobserved means have zeros in ``y`` and drop out of every inverse."""
 
     y: Array  # (J, P)
@@ -224,31 +246,39 @@ class _Problem:
 
     def information(self, inverse: Array) -> Array:
         """Expected information of mean and covariance; the two are independent."""
-        out = np.zeros((self.n_parameters, self.n_parameters))
-        out[: self.p, : self.p] = inverse.sum(axis=0)
-        out[self.p :, self.p :] = self._crossed(inverse, np.ones_like(self.overlap))
-        return out
+        return expected_information(inverse, np.ones(len(inverse)))
 
     def sensitivity(self, inverse: Array) -> Array:
         """Expected derivative of the score with respect to the within covariance: minus information times overlap."""
         out = np.zeros((self.n_parameters, self.n_cov))
-        out[self.p :] = -self._crossed(inverse, self.overlap)
+        scale = np.where(self.rows == self.columns, 1.0, 2.0)
+        for k, (r, c) in enumerate(zip(self.rows, self.columns, strict=True)):
+            moved = (inverse[:, :, r] * self.overlap[:, r, c, None]).T @ inverse[:, :, c]
+            both = moved[self.rows, self.columns] + moved[self.columns, self.rows]
+            out[self.p :, k] = -both * scale * scale[k] / 4
         return out
 
-    def _crossed(self, inverse: Array, share: Array) -> Array:
-        """Sum over classes of tr(V^-1 D_a V^-1 (D_b * share_j)) / 2 for all pairs of covariance elements."""
-        r, c, k = self.rows, self.columns, self.n_cov
-        first = inverse[:, r][:, :, r]  # V^-1[r_a, r_b]
-        second = inverse[:, c][:, :, c]
-        third = inverse[:, r][:, :, c]
-        fourth = inverse[:, c][:, :, r]
-        weight = share[:, r, c]  # (J, k), of element b
-        crossed = (first * second + third * fourth) * weight[:, None, :]
-        scale = np.where(r == c, 1.0, 2.0)
-        return np.asarray(crossed.sum(axis=0).reshape(k, k) * np.outer(scale, scale) / 4)
+
+def expected_information(inverse: Array, weight: Array) -> Array:
+    """Expected information of mean and lower triangle from the inverse covariances (J, P, P) of weighted classes.
+
+    The blocks are ``sum_j w_j V_j^-1`` and ``tr(V^-1 D_a V^-1 D_b) / 2`` summed over classes; the latter are entries of
+    ``sum_j w_j V_j^-1 (x) V_j^-1``, one product of matrices.
+    """
+    p = inverse.shape[-1]
+    r, c = np.tril_indices(p)
+    flat = inverse.reshape(len(inverse), -1)
+    outer = (flat.T @ (flat * weight[:, None])).reshape(p, p, p, p)  # [a, b, c, d]: V^-1[a, b] V^-1[c, d]
+    scale = np.where(r == c, 1.0, 2.0)
+    a, b = np.ix_(r, r), np.ix_(c, c)
+    crossed = outer[a[0], a[1], b[0], b[1]] + outer[a[0], b[1], b[0], a[1]]
+    out = np.zeros((p + len(r), p + len(r)))
+    out[:p, :p] = (flat.T @ weight).reshape(p, p)
+    out[p:, p:] = crossed * np.outer(scale, scale) / 4
+    return out
 
 
-def _climb(problem: _Problem, mean: Array, cov: Array) -> tuple[Array, Array, float]:
+def _climb(problem: Problem, mean: Array, cov: Array) -> tuple[Array, Array, float]:
     value = problem.log_likelihood(mean, cov)
     for _ in range(_STEPS):
         inverse, residual = problem.parts(mean, cov)
@@ -278,7 +308,7 @@ def _solved(information: Array, gradient: Array) -> Array:
         raise ConvergenceError("True-score moments: the information is singular; are there too few classes?") from None
 
 
-def _symmetric(triangle: Array, problem: _Problem) -> Array:
+def _symmetric(triangle: Array, problem: Problem) -> Array:
     out = np.zeros((problem.p, problem.p))
     out[problem.rows, problem.columns] = triangle
     out[problem.columns, problem.rows] = triangle
