@@ -39,6 +39,7 @@ Warnings::
     ├── CategoriesAssumedWarning              categories were taken from the data, not from an instrument
     ├── CodesAsMissingWarning                 unknown codes were set to missing on request
     ├── KeyDirectionWarning                   an item runs against its declared key
+    ├── DuplicateRowsWarning                  rows that look like a file handed in twice
     ├── OriginShiftWarning                    codes look shifted by one (0-4 where 1-5 is declared)
     ├── EmptyCategoryWarning                  a declared category that nobody chose
     ├── SparseTableWarning                    a table too sparse for its correlation: it stands at its bound
@@ -78,6 +79,7 @@ __all__ = [
     "DataError",
     "DuplicateColumnError",
     "DuplicateInstrumentWarning",
+    "DuplicateRowsWarning",
     "EmptyCategoryWarning",
     "EstimationError",
     "FewClustersWarning",
@@ -414,6 +416,12 @@ class OriginShiftWarning(RelmeasureWarning):
     """Codes fit the declared range only when shifted by one."""
 
     code = "origin-shift"
+
+
+class DuplicateRowsWarning(RelmeasureWarning):
+    """Rows of answers look like a file that was handed in twice."""
+
+    code = "duplicate-rows"
 
 
 class EmptyCategoryWarning(RelmeasureWarning):

@@ -1,27 +1,66 @@
-"""The analyses behind reciprocity: lagged effects with and without measurement error, and what defends them."""
+"""The analyses behind reciprocity: lagged associations with and without measurement error, bands, draws of classes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import DataError, EstimationError, FewClustersWarning, RelmeasureWarning
-from relmeasure.panel.cross_lagged import lagged_effects
-from relmeasure.panel.error_moments import ClassMeans, class_means
+from relmeasure.exceptions import (
+    DataError,
+    EstimationError,
+    FewClustersWarning,
+    RelmeasureWarning,
+    TooFewObservationsError,
+)
+from relmeasure.panel.cross_lagged import Lagged, lagged_effects
+from relmeasure.panel.error_moments import ClassMeans, ClassScatter, class_means, class_scatter
+from relmeasure.panel.inference import Inference
 from relmeasure.panel.latent_moments import LatentMoments, latent_moments
+from relmeasure.panel.resampling import bootstrap_covariances, draw_weights
 from relmeasure.responses.waves import WaveRows
 from relmeasure.results import Status
 
-__all__ = ["ALL", "ReciprocalStudy"]
+__all__ = ["ALL", "ReciprocalStudy", "Step", "correlation", "moments_or_none"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ALL = "all"
 """Label of the analysis over all bands."""
+
+MIN_TWO_WAY = 20
+"""Clusters that each of two dimensions must have (Cameron & Miller, 2015, section VI, on few clusters)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One analysis: these scores from one wave to the next, in one band, corrected or not."""
+
+    model: str
+    scores: tuple[str, ...]
+    first: str
+    second: str
+    band: str
+    corrected: bool
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What all rows of it have in common."""
+        names = {"from_wave": self.first, "to_wave": self.second, "model": self.model, "by": self.band}
+        return names | {"corrected": self.corrected}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Moments of one analysis, the regressions that follow, and the covariance of the moments' lower triangle."""
+
+    moments: LatentMoments
+    lagged: Lagged
+    acov: Array
 
 
 @dataclass
@@ -33,6 +72,7 @@ class ReciprocalStudy:
     practices: tuple[str, ...]
     conf_level: float
     raised: list[RelmeasureWarning] = field(default_factory=list)
+    known: dict[Step, Fitted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = tuple(f"{score}@{wave}" for wave in self.rows.waves for score in self.rows.scores)
@@ -47,6 +87,42 @@ class ReciprocalStudy:
                     n_clusters=len(self.rows.labels),
                 )
             )
+        self._few_schools()
+        for name, labels in zip(("first", "second"), self.rows.schools if len(self.rows.schools) == 2 else (), strict=False):
+            if len(set(labels)) < MIN_TWO_WAY:
+                raise TooFewObservationsError(
+                    f"The {name} column of school= has {len(set(labels))} clusters: two-way standard errors need at "
+                    f"least {MIN_TWO_WAY} in each. Name the coarser one alone.",
+                    n_clusters=len(set(labels)),
+                )
+
+    def _few_schools(self) -> None:
+        """Cluster-robust errors are too small with few clusters, also in a band."""
+        few = {}
+        for band, mask in self.bands.items() if self.rows.schools else ():
+            kept = [s for s, keep in zip(self.rows.schools[0], mask, strict=True) if keep] if mask is not None else self.rows.schools[0]
+            if len(set(kept)) < MIN_TWO_WAY:
+                few[band] = len(set(kept))
+        if few:
+            self.raised.append(
+                FewClustersWarning(
+                    "Few schools ("
+                    + ", ".join(f"{band}: {n}" for band, n in few.items())
+                    + f"): standard errors that are robust to schools tend to be too small below {MIN_TWO_WAY}.",
+                    n_clusters=min(few.values()),
+                )
+            )
+
+    @cached_property
+    def scatter(self) -> ClassScatter:
+        """Within-class sums of every class; no draws yet."""
+        everyone = np.ones((1, len(self.rows.labels)))
+        return class_scatter(self.rows.values, self.rows.code, self.means, everyone)
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """Pairs of successive waves."""
+        return list(zip(self.rows.waves, self.rows.waves[1:], strict=False))
 
     def models(self) -> list[tuple[str, tuple[str, ...]]]:
         """Relationship with each practice, and with all of them where there are several."""
@@ -54,68 +130,84 @@ class ReciprocalStudy:
         joint = [("joint", (self.relationship, *self.practices))] if len(self.practices) > 1 else []
         return pairs + joint
 
-    def analyses(self) -> Iterator[list[dict[str, Any]]]:
-        """Rows of every model, pair of waves, band, uncorrected and corrected."""
-        steps = list(zip(self.rows.waves, self.rows.waves[1:], strict=False))
+    def all_steps(self) -> Iterator[Step]:
+        """Every model, pair of waves, band, uncorrected and corrected."""
         for model, scores in self.models():
-            for first, second in steps:
-                for band, mask in self.bands.items():
+            for first, second in self.steps:
+                for band in self.bands:
                     for corrected in (False, True):
-                        yield self._effects(model, scores, first, second, band, mask, corrected=corrected)
-        if not steps:
-            yield self._one_wave()
+                        yield Step(model, scores, first, second, band, corrected)
 
-    def _effects(
-        self, model: str, scores: tuple[str, ...], first: str, second: str, band: str, mask: Any, *, corrected: bool
-    ) -> list[dict[str, Any]]:
-        columns = [self.rows.column(score, w) for w in (first, second) for score in scores]
-        shared = {"from_wave": first, "to_wave": second, "model": model, "by": band, "corrected": corrected}
-        cross = [
-            (a, b)
-            for a, predictor in enumerate(scores)
-            for b, outcome in enumerate(scores)
-            if self.relationship in {predictor, outcome}
-        ]
+    def analyses(self) -> list[dict[str, Any]]:
+        """Rows of every analysis; with one wave of the association between classes instead."""
+        rows = [row for step in self.all_steps() for row in self.effects(step)]
+        return rows if self.steps else self._one_wave()
+
+    # ----- one step
+    def columns(self, step: Step) -> list[int]:
+        """Places of the earlier, then the later scores."""
+        return [self.rows.column(score, wave) for wave in (step.first, step.second) for score in step.scores]
+
+    def crossed(self, scores: Sequence[str]) -> list[tuple[int, int]]:
+        """Places of predictor and outcome: all pairs in which the relationship stands on one side."""
+        places = range(len(scores))
+        return [(a, b) for a in places for b in places if self.relationship in {scores[a], scores[b]}]
+
+    def fitted(self, step: Step, mask: Any = None) -> Fitted:
+        """Fit one analysis; ``mask`` takes other classes than those of the band. Raises what estimation raises."""
+        if mask is None and step in self.known:
+            return self.known[step]
+        k, keep, columns = len(step.scores), self.bands[step.band] if mask is None else mask, self.columns(step)
+        moments = latent_moments(self.means.pick(keep, columns), corrected=step.corrected)
+        lagged = lagged_effects(moments.cov, range(k), range(k, 2 * k))
+        acov = moments.acov(self.inference(keep).groups)[len(columns) :, len(columns) :]
+        found = Fitted(moments, lagged, acov)
+        if mask is None:
+            self.known[step] = found
+        return found
+
+    def effects(self, step: Step, mask: Any = None) -> list[dict[str, Any]]:
+        """Rows of one analysis."""
+        scores = step.scores
         try:
-            moments = latent_moments(self.means.pick(mask, columns), corrected=corrected)
-            lagged = lagged_effects(moments.cov, range(len(scores)), range(len(scores), 2 * len(scores)))
+            fit = self.fitted(step, mask)
         except (EstimationError, DataError) as problem:
-            return [self._row(scores[a], scores[b], shared, problem.message) for a, b in cross]
-        acov = moments.acov(self._groups(mask))[len(columns) :, len(columns) :]
+            return [self.row(scores[a], scores[b], step.shared, problem.message) for a, b in self.crossed(scores)]
+        inference = self.inference(self.bands[step.band] if mask is None else mask)
         out = []
-        for a, b in cross:
-            derivative, std_derivative = lagged.jacobian[b, a], lagged.std_jacobian[b, a]
-            row = self._row(scores[a], scores[b], shared, None)
-            row |= self._inference(float(lagged.estimate[b, a]), float(derivative @ acov @ derivative), mask)
-            std_se = math.sqrt(max(float(std_derivative @ acov @ std_derivative), 0.0))
-            row |= {"std": float(lagged.std[b, a]), "std_se": std_se, "n_classes": moments.n_classes}
+        for a, b in self.crossed(scores):
+            derivative, std_derivative = fit.lagged.jacobian[b, a], fit.lagged.std_jacobian[b, a]
+            row = self.row(scores[a], scores[b], step.shared, None)
+            row |= inference.about(float(fit.lagged.estimate[b, a]), float(derivative @ fit.acov @ derivative))
+            std_se = math.sqrt(max(float(std_derivative @ fit.acov @ std_derivative), 0.0))
+            row |= {"std": float(fit.lagged.std[b, a]), "std_se": std_se, "n_classes": fit.moments.n_classes}
             out.append(row)
         return out
 
-    def _row(self, predictor: str, outcome: str, shared: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    def directions(self) -> list[dict[str, Any]]:
+        """Both directions of every pair side by side, standardised, and a test that they are the same."""
+        out = []
+        for step in self.all_steps():
+            if step.model != "pair" or step not in self.known:
+                continue
+            fit, inference = self.known[step], self.inference(self.bands[step.band])
+            slope = fit.lagged.std_jacobian[1, 0] - fit.lagged.std_jacobian[0, 1]
+            forward, back = float(fit.lagged.std[1, 0]), float(fit.lagged.std[0, 1])
+            row: dict[str, Any] = {"relationship": self.relationship, "practice": step.scores[1]} | step.shared
+            row |= {"to_practice": forward, "to_relationship": back}
+            found = inference.about(forward - back, float(slope @ fit.acov @ slope))
+            out.append(row | {"difference": found.pop("estimate")} | found)
+        return out
+
+    def row(self, predictor: str, outcome: str, shared: dict[str, Any], reason: str | None) -> dict[str, Any]:
+        """A row without numbers."""
         row: dict[str, Any] = {"effect": f"{predictor} -> {outcome}", "predictor": predictor, "outcome": outcome}
         empty = dict.fromkeys(("estimate", "se", "lower", "upper", "pvalue", "std", "std_se"), math.nan)
         return row | shared | empty | {"n_classes": 0, "reason": reason}
 
-    def _inference(self, estimate: float, variance: float, mask: Any) -> dict[str, Any]:
-        from scipy.special import ndtr, ndtri, stdtr, stdtrit
-
-        se = math.sqrt(max(variance, 0.0))
-        z = estimate / se if se > 0 else math.nan
-        groups = self._groups(mask)
-        if groups is None:
-            margin, tail = float(ndtri(1 - (1 - self.conf_level) / 2)), 2 * float(ndtr(-abs(z)))
-        else:
-            freedom = len(set(groups)) - 1
-            margin, tail = float(stdtrit(freedom, 1 - (1 - self.conf_level) / 2)), 2 * float(stdtr(freedom, -abs(z)))
-        bounds = {"lower": estimate - margin * se, "upper": estimate + margin * se}
-        return {"estimate": estimate, "se": se} | bounds | {"pvalue": tail}
-
-    def _groups(self, mask: Any) -> list[str] | None:
-        if self.rows.school is None:
-            return None
-        keep = np.ones(len(self.rows.labels), dtype=bool) if mask is None else mask
-        return [school for school, kept in zip(self.rows.school, keep, strict=True) if kept]
+    def inference(self, mask: Any = None) -> Inference:
+        """Clusters of the standard errors of some classes, and their quantiles."""
+        return Inference.of(self.rows.schools, mask, self.conf_level)
 
     # ----- one wave
     def _one_wave(self) -> list[dict[str, Any]]:
@@ -126,14 +218,8 @@ class ReciprocalStudy:
             columns = [self.rows.column(self.relationship, wave), self.rows.column(practice, wave)]
             for band, mask in self.bands.items():
                 for corrected in (False, True):
-                    shared = {
-                        "from_wave": wave,
-                        "to_wave": wave,
-                        "model": "same wave",
-                        "by": band,
-                        "corrected": corrected,
-                    }
-                    row = self._row(self.relationship, practice, shared, None)
+                    shared = Step("same wave", (), wave, wave, band, corrected).shared
+                    row = self.row(self.relationship, practice, shared, None)
                     row["effect"] = f"{self.relationship} with {practice} (between classes)"
                     try:
                         moments = latent_moments(self.means.pick(mask, columns), corrected=corrected)
@@ -141,49 +227,15 @@ class ReciprocalStudy:
                     except (EstimationError, DataError) as problem:
                         out.append(row | {"reason": problem.message})
                         continue
-                    acov = moments.acov(self._groups(mask))[2:, 2:]
+                    inference = self.inference(mask)
+                    acov = moments.acov(inference.groups)[2:, 2:]
                     d, s = lagged.jacobian[0, 0], lagged.std_jacobian[0, 0]
-                    row |= self._inference(float(lagged.estimate[0, 0]), float(d @ acov @ d), mask)
+                    row |= inference.about(float(lagged.estimate[0, 0]), float(d @ acov @ d))
                     row |= {"std": float(lagged.std[0, 0]), "std_se": math.sqrt(max(float(s @ acov @ s), 0.0))}
                     out.append(row | {"n_classes": moments.n_classes})
         return out
 
-    # ----- beside the effects
-    def association(self) -> list[dict[str, Any]]:
-        """Correlation of relationship and practice within and between classes, wave by wave."""
-        out = []
-        for wave in self.rows.waves:
-            for practice in self.practices:
-                columns = [self.rows.column(self.relationship, wave), self.rows.column(practice, wave)]
-                part = self.means.pick(columns=columns)
-                row: dict[str, Any] = {"wave": wave, "relationship": self.relationship, "practice": practice}
-                row |= {"within_r": _correlation(part.within), "between_r_observed": math.nan, "between_r": math.nan}
-                for name, corrected in (("between_r_observed", False), ("between_r", True)):
-                    moments = _or_none(part, corrected=corrected)
-                    if moments is not None:
-                        row[name] = _correlation(moments.cov)
-                out.append(row)
-        return out
-
-    def class_reliability(self) -> list[dict[str, Any]]:
-        """Share of true variance in observed class means, at the average error of the classes."""
-        out = []
-        for wave in self.rows.waves:
-            for score in self.rows.scores:
-                part = self.means.pick(columns=[self.rows.column(score, wave)])
-                moments = _or_none(part, corrected=True)
-                error = float(np.mean(part.error_cov[part.n[:, 0] > 0, 0, 0])) if (part.n > 0).any() else math.nan
-                true = float(moments.cov[0, 0]) if moments is not None else math.nan
-                row: dict[str, Any] = {
-                    "wave": wave,
-                    "score": score,
-                    "reliability": max(true, 0) / (max(true, 0) + error),
-                }
-                out.append(
-                    row | {"n_classes": int((part.n > 0).sum()), "mean_students": float(part.n[part.n > 0].mean())}
-                )
-        return out
-
+    # ----- bands
     def band_tests(self, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Is an effect the same in all bands? Cochran's Q over independent bands."""
         from scipy.special import chdtrc
@@ -204,93 +256,49 @@ class ReciprocalStudy:
             out.append(test | {"pooled": pooled, "chisq": chisq, "df": df, "pvalue": float(chdtrc(df, chisq))})
         return out
 
-    def same_rater(
-        self,
-        table: list[dict[str, Any]],
-        n_splits: int,
-        generator: np.random.Generator,
-        progress: Callable[[int, int], None] | None,
+    # ----- draws
+    def bootstrap(
+        self, n_boot: int, rng: np.random.Generator, workers: int, progress: Callable[[int], None]
     ) -> list[dict[str, Any]]:
-        """Relationship from one random half of each class and wave, practice from the other."""
-        wanted = [r for r in table if r["by"] == ALL and r["corrected"] and r["model"] != "joint"]
-        wanted = [r for r in wanted if r["predictor"] != r["outcome"]]
-        found: list[dict[tuple[str, str, str], float]] = []
-        for split in range(n_splits):
-            half = self._halves(generator)
-            again = ReciprocalStudy(half, self.relationship, self.practices, self.conf_level)
-            again.bands = {ALL: None}
-            rows = [r for found_rows in again.analyses() for r in found_rows if r["corrected"]]
-            rows = [r for r in rows if r["model"] != "joint"]
-            found.append({(r["effect"], r["from_wave"], r["to_wave"]): r["estimate"] for r in rows})
-            if progress is not None:
-                progress(split + 1, n_splits)
+        """Percentile intervals of every lagged association over draws of classes (within bands) or schools."""
+        if not n_boot or not self.steps:
+            return []
+        schools = self.rows.schools[0] if self.rows.schools else None
+        weights = draw_weights(len(self.rows.labels), n_boot, rng, schools=schools, strata=self.rows.band)
+        scatter = ClassScatter(self.scatter.products, self.scatter.freedom, weights)
+        return [row for step in self.all_steps() for row in self._drawn(step, scatter, workers, progress)]
+
+    def _drawn(
+        self, step: Step, scatter: ClassScatter, workers: int, progress: Callable[[int], None]
+    ) -> list[dict[str, Any]]:
+        columns, mask, k = self.columns(step), self.bands[step.band], len(step.scores)
+        weights = scatter.weights if mask is None else scatter.weights[:, mask]
+        part = self.means.pick(mask, columns)
+        if step not in self.known:
+            progress(len(weights))
+            return []
+        fit = self.known[step].moments
+        drawn = scatter.pick(columns) if step.corrected else None
+        covariances = bootstrap_covariances(part, drawn, fit, weights, workers=workers, progress=progress)
+        estimate, std = _lags_of_draws(covariances, k)
+        half = (1 - self.conf_level) / 2
+        whole = self.known[step].lagged
         out = []
-        for row in wanted if found else []:
-            key = (row["effect"], row["from_wave"], row["to_wave"])
-            values = np.array([f[key] for f in found])
-            values = values[~np.isnan(values)]
-            halves = float(values.mean()) if len(values) else math.nan
-            shown = {"effect": row["effect"], "from_wave": row["from_wave"], "to_wave": row["to_wave"]}
-            out.append(shown | {"same_students": row["estimate"], "different_halves": halves, "n_splits": len(values)})
+        for a, b in self.crossed(step.scores):
+            if a == b:
+                continue
+            values, standard = estimate[:, b, a], std[:, b, a]
+            usable = ~np.isnan(values)
+            row: dict[str, Any] = {"effect": f"{step.scores[a]} -> {step.scores[b]}"} | step.shared
+            row |= {"estimate": float(whole.estimate[b, a]), "n_draws": int(usable.sum())}
+            row |= dict.fromkeys(("se", "lower", "upper", "std_lower", "std_upper"), math.nan)
+            if usable.mean() >= 0.9:  # quantiles of what is left say nothing where many draws have no estimate
+                low, high = np.quantile(values[usable], [half, 1 - half])
+                std_low, std_high = np.quantile(standard[usable], [half, 1 - half])
+                row |= {"se": float(values[usable].std(ddof=1)), "lower": float(low), "upper": float(high)}
+                row |= {"std_lower": float(std_low), "std_upper": float(std_high)}
+            out.append(row)
         return out
-
-    def sensitivity(self, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """How strong an unmeasured confounder would have to be, and what leaving out one school does.
-
-        Partial R-square t^2 / (t^2 + df) and robustness value (sqrt(f^4 + 4 f^2) - f^2) / 2 with f^2 = t^2 / df: the
-        share of the residual variance of both scores that a confounder would have to explain to bring the estimate to
-        zero (Cinelli & Hazlett, 2020, eq. 9 and 18).
-        """
-        wanted = [
-            r for r in table if r["by"] == ALL and r["corrected"] and r["model"] == "pair" and r["reason"] is None
-        ]
-        out = []
-        left_out = self._leave_one_school_out()
-        for row in (r for r in wanted if r["predictor"] != r["outcome"]):
-            df = row["n_classes"] - 3
-            f2 = (row["estimate"] / row["se"]) ** 2 / df
-            key = (row["effect"], row["from_wave"], row["to_wave"])
-            shown: dict[str, Any] = {"effect": row["effect"], "from_wave": row["from_wave"], "to_wave": row["to_wave"]}
-            shown |= {"partial_r2": f2 / (1 + f2), "robustness_value": (math.sqrt(f2**2 + 4 * f2) - f2) / 2}
-            values = {school: found[key] for school, found in left_out.items() if not math.isnan(found[key])}
-            lowest, highest = min(values, key=values.__getitem__, default=None), max(values.values(), default=math.nan)
-            shown |= {"estimate": row["estimate"], "without_a_school_lowest": values[lowest] if lowest else math.nan}
-            out.append(shown | {"without_a_school_highest": highest, "lowest_without": lowest})
-        return out
-
-    def _leave_one_school_out(self) -> dict[str, dict[tuple[str, str, str], float]]:
-        """Corrected estimates of the pair models without each school in turn."""
-        out: dict[str, dict[tuple[str, str, str], float]] = {}
-        if self.rows.school is None or len(self.rows.waves) < 2:
-            return out
-        for school in sorted(set(self.rows.school)):
-            rest = np.array([s != school for s in self.rows.school])
-            found: dict[tuple[str, str, str], float] = {}
-            for model, scores in self.models():
-                for first, second in zip(self.rows.waves, self.rows.waves[1:], strict=False):
-                    if model == "pair":
-                        rows = self._effects(model, scores, first, second, ALL, rest, corrected=True)
-                        found |= {(r["effect"], first, second): r["estimate"] for r in rows}
-            out[school] = found
-        return out
-
-    def _halves(self, generator: np.random.Generator) -> WaveRows:
-        """Blank the relationship of one half of every class and wave, and the practices of the other."""
-        values = self.rows.values.copy()
-        n_scores = len(self.rows.scores)
-        place = self.rows.scores.index(self.relationship)
-        for w in range(len(self.rows.waves)):
-            block = values[:, w * n_scores : (w + 1) * n_scores]
-            there = np.flatnonzero(~np.isnan(block).all(axis=1))
-            order = there[np.lexsort((generator.random(len(there)), self.rows.code[there]))]
-            ordered = self.rows.code[order]
-            start = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1]) if len(order) else np.zeros(0, int)
-            rank = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
-            first = order[rank % 2 == 0]
-            others = [k for k in range(n_scores) if k != place]
-            block[np.ix_(first, others)] = np.nan
-            block[order[rank % 2 == 1], place] = np.nan
-        return WaveRows(**{**vars(self.rows), "values": values})
 
     def status(self, table: list[dict[str, Any]]) -> Status:
         """What stands against the answer."""
@@ -304,13 +312,27 @@ class ReciprocalStudy:
 
 
 # --------------------------------------------------------------------------- helpers
-def _or_none(part: ClassMeans, *, corrected: bool) -> LatentMoments | None:
+def _lags_of_draws(cov: Array, k: int) -> tuple[Array, Array]:
+    """Raw and standardised weights of every draw; NaN where the earlier true scores cannot be told apart."""
+    usable = ~np.isnan(cov).any(axis=(1, 2))
+    earlier = np.where(usable[:, None, None], cov[:, :k, :k], np.eye(k))
+    variances = np.diagonal(cov, axis1=1, axis2=2)
+    usable &= (np.linalg.eigvalsh(earlier)[:, 0] > 0) & (np.nan_to_num(variances) > 0).all(axis=1)
+    earlier = np.where(usable[:, None, None], earlier, np.eye(k))
+    estimate = np.where(usable[:, None, None], cov[:, k:, :k] @ np.linalg.inv(earlier), np.nan)
+    sd = np.sqrt(np.where(usable[:, None], variances, 1.0))
+    return estimate, estimate * sd[:, None, :k] / sd[:, k:, None]
+
+
+def moments_or_none(part: ClassMeans, *, corrected: bool) -> LatentMoments | None:
+    """True-score moments, or None where there are none."""
     try:
         return latent_moments(part, corrected=corrected)
     except (EstimationError, DataError):
         return None
 
 
-def _correlation(cov: Array) -> float:
+def correlation(cov: Array) -> float:
+    """Correlation of a two by two covariance; NaN without variance."""
     product = float(cov[0, 0] * cov[1, 1])
     return float(cov[0, 1]) / math.sqrt(product) if product > 0 else math.nan

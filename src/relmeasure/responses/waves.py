@@ -30,12 +30,17 @@ class WaveRows:
     code : array (n,)
         Place of the class among ``labels``.
     labels, waves, scores : tuple of str
-    band, school : tuple of str, or None
-        Of each class, where the columns were named.
+    band : tuple of str, or None
+        Of each class, where the column was named.
+    schools : tuple of tuple of str
+        Of each class, one entry a column that was named (none, one or two).
     n_rows : int
         Rows handed in.
     same_students : bool
         Whether students were followed over waves.
+    repeated : tuple of str
+        Classes in which every row of some wave stands there an even number of times: a file handed in twice. Only where
+        students are not named; with names a second row is an error.
     """
 
     values: Array
@@ -44,9 +49,10 @@ class WaveRows:
     waves: tuple[str, ...]
     scores: tuple[str, ...]
     band: tuple[str, ...] | None
-    school: tuple[str, ...] | None
+    schools: tuple[tuple[str, ...], ...]
     n_rows: int
     same_students: bool
+    repeated: tuple[str, ...] = ()
 
     def column(self, score: str, wave: str) -> int:
         """Place of a score at a wave."""
@@ -61,14 +67,15 @@ def as_waves(
     wave: str | None = None,
     student: str | None = None,
     by: str | None = None,
-    school: str | None = None,
+    school: str | Sequence[str] | None = None,
 ) -> WaveRows:
     """Read a long frame: one row a student and wave, with score columns and the columns that say who and when.
 
     Without ``student`` the students of each wave are different people. Rows without a class or wave are not used.
     """
     source = open_frame(data)
-    keys = [name for name in (cluster, wave, student, by, school) if name is not None]
+    homes = (school,) if isinstance(school, str) else tuple(school or ())
+    keys = [name for name in (cluster, wave, student, by, *homes) if name is not None]
     source.require(list(keys), what="named")
     source.require(list(scores), what="score")
     needed = source.frame.select(*(nw.col(name) for name in dict.fromkeys([*keys, *scores])))
@@ -94,10 +101,35 @@ def as_waves(
         waves=waves,
         scores=tuple(scores),
         band=_of_class(column[by], code, labels, by) if by is not None else None,
-        school=_of_class(column[school], code, labels, school) if school is not None else None,
+        schools=tuple(_of_class(column[name], code, labels, name) for name in homes),
         n_rows=len(frame),
         same_students=student is not None,
+        repeated=() if student is not None else _repeated(values, code, when, labels),
     )
+
+
+def _repeated(values: Array, code: Array, when: Array, labels: Array) -> tuple[str, ...]:
+    """Classes of which some wave holds every row of scores an even number of times.
+
+    Few distinct rows are all even by chance (each with probability 1/2 at most), so a class alone must have twelve; fewer
+    suffice where half of all class waves are so, with twenty distinct rows together.
+    """
+    rng = np.random.default_rng(0)
+    factor = rng.integers(1, 2**62, values.shape[1]).astype(np.uint64) * np.uint64(2) + np.uint64(1)
+    filled = np.ascontiguousarray(np.where(np.isnan(values), np.inf, values) + 0.0)
+    mark = (filled.view(np.uint64) * factor).sum(axis=1, dtype=np.uint64)
+    place = code.astype(np.int64) * (int(when.max()) + 1) + when
+    order = np.lexsort((mark, place))
+    sorted_place, sorted_mark = place[order], mark[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(sorted_place) != 0) | (sorted_mark[1:] != sorted_mark[:-1])
+    count = np.diff(np.append(np.flatnonzero(new), len(order)))
+    homes, distinct = np.unique(sorted_place[new], return_counts=True)
+    odd = np.bincount(np.searchsorted(homes, sorted_place[new]), weights=count % 2, minlength=len(homes))
+    even = (odd == 0) & (distinct >= 2)
+    many = even.sum() >= 0.5 * len(homes) and distinct[even].sum() >= 20
+    found = homes[even & ((distinct >= 12) | many)] // (int(when.max()) + 1)
+    return tuple(str(label) for label in labels[np.unique(found)])
 
 
 def _check_scores(values: Array, scores: Sequence[str]) -> None:

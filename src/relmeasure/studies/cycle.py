@@ -8,20 +8,22 @@ with the errors left in stands beside it. Results speak of association with what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from relmeasure._version import __version__
 from relmeasure.classical.preparation import check_conf_level
-from relmeasure.exceptions import OptionError
-from relmeasure.panel.reciprocal import ALL, ReciprocalStudy
-from relmeasure.responses.waves import as_waves
-from relmeasure.results import Note, Provenance, Result, Status, Table, announce
-
-if TYPE_CHECKING:
-    import pandas as pd
+from relmeasure.exceptions import DuplicateRowsWarning, OptionError, shorten
+from relmeasure.instruments.definition import Instrument
+from relmeasure.panel import defence, wave_models, within_between
+from relmeasure.panel.models import cross_lagged_syntax
+from relmeasure.panel.reciprocal import ReciprocalStudy
+from relmeasure.responses.waves import WaveRows, as_waves
+from relmeasure.results import Provenance, Status, Table, announce
+from relmeasure.scoring import score
+from relmeasure.studies.cycle_invariance import comparable, invariance_over_waves
+from relmeasure.studies.cycle_result import ReciprocityResult
 
 __all__ = ["ReciprocityResult", "reciprocity"]
 
@@ -29,82 +31,6 @@ COLUMNS = (
     "effect", "predictor", "outcome", "from_wave", "to_wave", "model", "by", "corrected", "estimate", "se", "lower",
     "upper", "pvalue", "std", "std_se", "n_classes", "reason",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class ReciprocityResult(Result):
-    """Cross-lagged associations between relationship and practices.
-
-    Attributes
-    ----------
-    table : Table
-        One row an effect: ``effect`` ("care -> thinking"), ``predictor``, ``outcome``, ``from_wave``, ``to_wave``,
-        ``model`` ("pair": relationship and one practice; "joint": relationship and all practices), ``by`` (band, or
-        "all"), ``corrected`` (True: measurement error of class means removed), ``estimate``, ``se``, ``lower``,
-        ``upper``, ``pvalue``, ``std`` (by the standard deviations of true, or observed, scores), ``std_se``,
-        ``n_classes``, ``reason``. With one wave: association within and between classes instead of lags.
-    stability : Table
-        The same for a score and itself at the next wave.
-    association : Table
-        Per wave and practice: correlation with the relationship within classes, between classes as observed, and
-        between classes corrected.
-    class_reliability : Table
-        Per wave and score: share of the variance of observed class means that is true.
-    band_tests : Table
-        Per effect: test that it is the same in all bands (``chisq``, ``df``, ``pvalue``).
-    same_rater : Table
-        Relationship from one random half of each class, practice from the other: ``estimate`` over ``n_splits`` splits
-        beside the estimate from the same students.
-    sensitivity : Table
-        Per corrected effect: ``partial_r2``, ``robustness_value`` (share of the residual variance of both scores that
-        an unmeasured confounder would have to explain to bring it to zero; Cinelli & Hazlett, 2020), and the lowest
-        and highest estimate when one school is left out.
-    status : Status
-    warnings : tuple of Note
-    provenance : Provenance
-    """
-
-    table: Table
-    stability: Table
-    association: Table
-    class_reliability: Table
-    band_tests: Table
-    same_rater: Table
-    sensitivity: Table
-    conf_level: float
-    status: Status
-    warnings: tuple[Note, ...] = ()
-    provenance: Provenance | None = None
-
-    @property
-    def effects(self) -> pd.DataFrame:
-        """One row an effect, as a pandas frame."""
-        frame: pd.DataFrame = self.table.to_frame("pandas")
-        return frame
-
-    def _table(self) -> Table:
-        return self.table
-
-    def summary(self) -> str:
-        """Return the corrected effects in words and as a table, the same-rater check, and what the data cannot say."""
-        rows = [row for row in self.table.rows() if row["corrected"] and row["by"] == ALL and row["model"] != "joint"]
-        lines = [_sentence(row) for row in rows]
-        shown = ("effect", "by", "corrected", "estimate", "lower", "upper", "pvalue", "std", "n_classes")
-        picked = [row for row in self.table.rows() if row["model"] != "joint"]
-        lines += ["", Table.from_rows([{name: row[name] for name in shown} for row in picked], shown).to_text()]
-        if len(self.same_rater):
-            lines += [
-                "",
-                "Relationship and practice rated by different halves of each class:",
-                self.same_rater.to_text(),
-            ]
-        for row in self.sensitivity.rows():
-            lines.append(
-                f"{row['effect']}: a confounder would have to explain {row['robustness_value']:.0%} of what is left of "
-                "both scores to bring it to zero."
-            )
-        lines += ["", "These are associations over time between class scores. They do not show what causes what."]
-        return "\n".join([*lines, *self.status.reasons, *(note.summary() for note in self.warnings)])
 
 
 def reciprocity(
@@ -115,10 +41,13 @@ def reciprocity(
     relationship: str,
     practices: Sequence[str],
     by: str | None = None,
-    school: str | None = None,
+    school: str | Sequence[str] | None = None,
     student: str | None = None,
+    instruments: Instrument | Sequence[Instrument] = (),
     conf_level: float = 0.95,
     n_splits: int = 20,
+    n_boot: int = 0,
+    workers: int = 1,
     rng: int | np.random.Generator = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReciprocityResult:
@@ -134,7 +63,8 @@ def reciprocity(
     Parameters
     ----------
     data : frame
-        Long: one row a student and wave, with score columns (from ``score``); pandas, Polars, PyArrow or DuckDB.
+        Long: one row a student and wave, with score columns (from ``score``), or with answers if ``instruments`` are
+        given; pandas, Polars, PyArrow or DuckDB.
     cluster : str
         Column with the teacher or class.
     wave : str, optional
@@ -147,18 +77,26 @@ def reciprocity(
         Score columns of the practices.
     by : str, optional
         Column with the grade band of a class: each band and all together, with a test that bands agree.
-    school : str, optional
-        Column with the school of a class: standard errors are robust to schools, t with G - 1 degrees of freedom.
+    school : str or pair of str, optional
+        Column with the school of a class: standard errors are robust to schools, t with G - 1 degrees of freedom. Two
+        columns give two-way errors; each must have at least 20 clusters.
     student : str, optional
         Column that identifies students over waves: their errors then covary across waves too. Without it the students
         of each wave are different people.
+    instruments : Instrument or sequence of Instrument
+        Score the answers first: ``relationship`` and ``practices`` are then scales of these instruments. Their
+        invariance over waves is tested first, where waves hold different students.
     conf_level : float
     n_splits : int
         Random halves of the same-rater check; 0 leaves it out.
+    n_boot : int
+        Draws of classes (within bands), or of schools, for percentile intervals; 0 leaves them out. 1,000 is usual.
+    workers : int
+        Threads of the bootstrap; the answer does not depend on it.
     rng : int or numpy.random.Generator
-        Seed of the splits.
+        Seed of splits and draws.
     progress : callable, optional
-        Called with (done, total) splits.
+        Called with (done, total): splits, and draws of every analysis.
 
     Returns
     -------
@@ -166,6 +104,10 @@ def reciprocity(
 
     Notes
     -----
+    From three waves on, random-intercept models (Hamaker et al., 2015) take out stable differences between teachers, and
+    lags are tested to be equal over time; with two waves the lags mix stable differences with change. Growth: level and
+    change of every practice, with the relationship of the first wave as predictor.
+
     Missing data: a class with a missing wave is kept by full information; a student without a score does not count in
     that mean. Standard errors: sandwich over classes (or schools), plus the part that comes from estimating
     :math:`S_W` (normal theory). Intervals: estimate plus or minus a normal (schools: t) quantile times the standard
@@ -176,11 +118,22 @@ def reciprocity(
     ------
     OptionError, DataError, ColumnNotFoundError
         No practice, a score named twice, classes in two bands, students twice in a wave.
+    TooFewObservationsError
+        Two-way errors with fewer than 20 clusters in one dimension.
+
+    Warns
+    -----
+    FewClustersWarning
+        Fewer than 50 classes.
+    DuplicateRowsWarning
+        Rows that look like a file handed in twice.
 
     References
     ----------
+    Cameron, A. C., Gelbach, J. B., & Miller, D. L. (2011). Journal of Business & Economic Statistics, 29, 238-249.
     Cinelli, C., & Hazlett, C. (2020). Journal of the Royal Statistical Society B, 82, 39-67.
     Fuller, W. A. (1987). Measurement error models, section 3.1. Wiley.
+    Hamaker, E. L., Kuiper, R. M., & Grasman, R. P. P. P. (2015). Psychological Methods, 20, 102-116.
     Ludtke, O., Marsh, H. W., Robitzsch, A., & Trautwein, U. (2011). Psychological Methods, 16, 444-467.
     Li, X., Bergin, C., & Olsen, A. A. (2022). Learning and Instruction, 80, 101581.
 
@@ -198,26 +151,44 @@ def reciprocity(
     [['care -> thinking', False], ['thinking -> care', False]]
     """
     check_conf_level(conf_level)
+    _check_counts(n_splits=n_splits, n_boot=n_boot, workers=workers)
     scores = _scores(relationship, practices)
-    rows = as_waves(data, scores=scores, cluster=cluster, wave=wave, student=student, by=by, school=school)
+    given = (instruments,) if isinstance(instruments, Instrument) else tuple(instruments)
+    scored = _scored(data, given, scores)
+    rows = as_waves(scored, scores=scores, cluster=cluster, wave=wave, student=student, by=by, school=school)
     study = ReciprocalStudy(rows, relationship, tuple(practices), conf_level)
-    generator = np.random.default_rng(rng)
-    table = [row for analysis in study.analyses() for row in analysis]
-    notes = announce(study.raised)
+    _warn_of_copies(study, cluster)
+    invariance = invariance_over_waves(given, data, scores, wave, cluster, student) if len(rows.waves) > 1 else Table()
+    splits, draws = np.random.default_rng(rng).spawn(2)
+    steps = len(list(study.all_steps()))
+    tell = _Teller(progress, n_splits + n_boot * steps)
+    table = study.analyses()
+    within, model_tests = wave_models.random_intercepts(study)
+    table += within
     return ReciprocityResult(
         table=Table.from_rows([r for r in table if r["predictor"] != r["outcome"]], COLUMNS),
         stability=Table.from_rows([r for r in table if r["predictor"] == r["outcome"]], COLUMNS),
-        association=Table.from_rows(study.association()),
-        class_reliability=Table.from_rows(study.class_reliability()),
+        directions=Table.from_rows(study.directions()),
+        association=Table.from_rows(within_between.association(study)),
+        contextual=Table.from_rows(within_between.contextual(study)),
+        class_reliability=Table.from_rows(within_between.class_reliability(study)),
         band_tests=Table.from_rows(study.band_tests(table)),
-        same_rater=Table.from_rows(study.same_rater(table, n_splits, generator, progress)),
-        sensitivity=Table.from_rows(study.sensitivity(table)),
+        model_tests=Table.from_rows(model_tests),
+        growth=Table.from_rows(wave_models.growth(study)),
+        same_rater=Table.from_rows(defence.same_rater(study, table, n_splits, splits, tell)),
+        sensitivity=Table.from_rows(defence.sensitivity(study, table)),
+        power=Table.from_rows(defence.power(study, table)),
+        bootstrap=Table.from_rows(study.bootstrap(n_boot, draws, workers, tell)),
+        invariance=invariance,
+        syntax=_syntax(study),
+        comparability=comparable(invariance, rows, wave, cluster),
+        relationship=relationship,
+        practices=tuple(practices),
+        waves=rows.waves,
         conf_level=conf_level,
-        status=study.status(table),
-        warnings=notes,
-        provenance=Provenance(
-            "reciprocity", __version__, rows.n_rows, len(rows.values), f"{len(rows.labels)} classes, full information"
-        ),
+        status=_with_invariance(study.status(table), invariance),
+        warnings=announce(study.raised),
+        provenance=_provenance(rows, given, n_boot, n_splits),
     )
 
 
@@ -234,15 +205,86 @@ def _scores(relationship: str, practices: Sequence[str]) -> list[str]:
     return scores
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    if row["reason"] is not None:
-        return f"{row['effect']}: not available ({row['reason']})"
-    sure = "is" if row["lower"] > 0 or row["upper"] < 0 else "cannot be said to be"
-    if row["from_wave"] == row["to_wave"]:
-        what = f"{row['outcome']} in the same wave, between classes"
-    else:
-        what = f"later {row['outcome']} (wave {row['from_wave']} to {row['to_wave']})"
-    return (
-        f"{row['predictor']} {sure} associated with {what}: standardised {row['std']:.2f}, "
-        f"raw {row['estimate']:.2f} [{row['lower']:.2f}, {row['upper']:.2f}], {row['n_classes']} classes."
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        smallest = 1 if name == "workers" else 0
+        if value < smallest:
+            raise OptionError(f"{name}={value}: {smallest} is the least.")
+    if counts["n_boot"] == 1:
+        raise OptionError("n_boot=1: one draw has no quantiles. 1,000 is usual; 0 leaves the bootstrap out.")
+
+
+def _scored(data: Any, instruments: tuple[Instrument, ...], scores: Sequence[str]) -> Any:
+    """The frame with the scores of the scales that are named, each from the one instrument that has it."""
+    if not instruments:
+        return data
+    homes = {name: [i for i in instruments if name in i.scale_ids] for name in scores}
+    for name, found in homes.items():
+        if len(found) != 1:
+            known = sorted({scale for i in instruments for scale in i.scale_ids})
+            what = "no instrument has it" if not found else f"{', '.join(i.id for i in found)} have it"
+            raise OptionError(f"Scale '{name}': {what}. Scales of these instruments: {shorten(known, 30)}.")
+    for instrument in instruments:
+        wanted = [name for name, found in homes.items() if found[0] is instrument]
+        if wanted:
+            data = score(instrument, data, scales=wanted)
+    return data
+
+
+def _warn_of_copies(study: ReciprocalStudy, cluster: str) -> None:
+    repeated = study.rows.repeated
+    if repeated:
+        study.raised.append(
+            DuplicateRowsWarning(
+                f"In {len(repeated)} of {len(study.rows.labels)} classes every row of some wave stands there twice or more "
+                f"({cluster}: {shorten(repeated)}): was a file added twice? Drop the copies, or name the column of "
+                "students in student=.",
+                classes=list(repeated),
+            )
+        )
+
+
+class _Teller:
+    """Adds up what is done."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, steps: int) -> None:
+        self.done += steps
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def _syntax(study: ReciprocalStudy) -> str:
+    """The models in lavaan's language, one paragraph a practice."""
+    if not study.steps:
+        return ""
+    if len(study.rows.waves) > 2:
+        return "\n\n".join(f"# {p}\n{wave_models.syntax_of(study, p)}" for p in study.practices)
+    names = wave_models.columns_of(study, (study.relationship, *study.practices))
+    care = next(iter(names))
+    return "\n\n".join(
+        f"# {p}\n{cross_lagged_syntax({care: names[care], own: names[own]})}"
+        for p, own in zip(study.practices, list(names)[1:], strict=True)
+    )
+
+
+def _with_invariance(status: Status, invariance: Table) -> Status:
+    told = tuple(row["conclusion"] for row in invariance.rows() if not row["comparable"])
+    if not told or status.level == "failed":
+        return status
+    return Status("caution", reasons=(*status.reasons, *told))
+
+
+def _provenance(rows: WaveRows, instruments: tuple[Instrument, ...], n_boot: int, n_splits: int) -> Provenance:
+    students = "the same students over waves" if rows.same_students else "other students in every wave"
+    return Provenance(
+        "reciprocity",
+        __version__,
+        rows.n_rows,
+        len(rows.values),
+        f"{len(rows.labels)} classes, full information, {students}",
+        ", ".join(i.label for i in instruments) or None,
+        (f"{n_splits} random halves", f"{n_boot} bootstrap draws"),
     )

@@ -1,0 +1,167 @@
+"""What defends a lagged association, or stands against it: raters, confounders, single schools, power."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from relmeasure.panel.reciprocal import ALL, ReciprocalStudy, Step
+from relmeasure.panel.wave_models import EQUAL
+from relmeasure.responses.waves import WaveRows
+
+__all__ = ["power", "same_rater", "sensitivity"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Key = tuple[str, str, str]
+
+LAGS = (0.10, 0.20, 0.30)
+"""Standardised lags whose power is given."""
+
+POWER = 0.80
+
+
+def _wanted(table: list[dict[str, Any]], models: tuple[str, ...] = ("pair", "same wave")) -> list[dict[str, Any]]:
+    """Corrected associations of pairs of scores over all bands."""
+    return [
+        row
+        for row in table
+        if row["by"] == ALL
+        and row["corrected"]
+        and row["model"] in models
+        and row["predictor"] != row["outcome"]
+    ]
+
+
+def _key(row: dict[str, Any]) -> Key:
+    return row["effect"], row["from_wave"], row["to_wave"]
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    return {"effect": row["effect"], "from_wave": row["from_wave"], "to_wave": row["to_wave"]}
+
+
+# --------------------------------------------------------------------------- raters
+def same_rater(
+    study: ReciprocalStudy,
+    table: list[dict[str, Any]],
+    n_splits: int,
+    generator: np.random.Generator,
+    progress: Callable[[int], None],
+) -> list[dict[str, Any]]:
+    """Relationship from one random half of each class and wave, practice from the other."""
+    wanted = _wanted(table)
+    found: list[dict[Key, float]] = []
+    for _ in range(n_splits):
+        half = _halves(study, generator)
+        again = ReciprocalStudy(half, study.relationship, study.practices, study.conf_level)
+        again.bands = {ALL: None}
+        found.append(_pair_estimates(again))
+        progress(1)
+    out = []
+    for row in wanted if found else []:
+        values = np.array([f[_key(row)] for f in found])
+        values = values[~np.isnan(values)]
+        halves = float(values.mean()) if len(values) else math.nan
+        spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+        shown = _named(row) | {"same_students": row["estimate"], "different_halves": halves}
+        out.append(shown | {"sd_over_splits": spread, "n_splits": len(values)})
+    return out
+
+
+def _pair_estimates(study: ReciprocalStudy, mask: Any = None) -> dict[Key, float]:
+    """Corrected estimates of the pairs, over all classes or those in ``mask``."""
+    if not study.steps:
+        return {_key(r): r["estimate"] for r in study.analyses() if r["corrected"]}
+    steps = [
+        Step(model, scores, first, second, ALL, True)
+        for model, scores in study.models()
+        for first, second in study.steps
+        if model == "pair"
+    ]
+    return {_key(row): row["estimate"] for step in steps for row in study.effects(step, mask)}
+
+
+def _halves(study: ReciprocalStudy, generator: np.random.Generator) -> WaveRows:
+    """Blank the relationship of one half of every class and wave, and the practices of the other."""
+    rows = study.rows
+    values = rows.values.copy()
+    n_scores = len(rows.scores)
+    place = rows.scores.index(study.relationship)
+    for w in range(len(rows.waves)):
+        block = values[:, w * n_scores : (w + 1) * n_scores]
+        there = np.flatnonzero(~np.isnan(block).all(axis=1))
+        order = there[np.lexsort((generator.random(len(there)), rows.code[there]))]
+        ordered = rows.code[order]
+        start = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1]) if len(order) else np.zeros(0, int)
+        rank = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
+        first = order[rank % 2 == 0]
+        others = [k for k in range(n_scores) if k != place]
+        block[np.ix_(first, others)] = np.nan
+        block[order[rank % 2 == 1], place] = np.nan
+    return WaveRows(**{**vars(rows), "values": values})
+
+
+# --------------------------------------------------------------------------- confounders and single schools
+def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How strong an unmeasured confounder would have to be, and what leaving out one school does.
+
+    Partial R-square t^2 / (t^2 + df) and robustness value (sqrt(f^4 + 4 f^2) - f^2) / 2 with f^2 = t^2 / df: the share of
+    the residual variance of both scores that a confounder would have to explain to bring the estimate to zero (Cinelli &
+    Hazlett, 2020, eq. 9 and 18). Degrees of freedom: classes less predictors and intercept.
+    """
+    out = []
+    left_out = _leave_one_school_out(study)
+    for row in _wanted(table):
+        if row["reason"] is not None:
+            continue
+        df = row["n_classes"] - (3 if study.steps else 2)
+        f2 = (row["estimate"] / row["se"]) ** 2 / df
+        shown: dict[str, Any] = _named(row)
+        shown |= {"partial_r2": f2 / (1 + f2), "robustness_value": (math.sqrt(f2**2 + 4 * f2) - f2) / 2}
+        values = {school: found[_key(row)] for school, found in left_out.items() if not math.isnan(found[_key(row)])}
+        lowest, highest = min(values, key=values.__getitem__, default=None), max(values.values(), default=math.nan)
+        shown |= {"estimate": row["estimate"], "without_a_school_lowest": math.nan if lowest is None else values[lowest]}
+        out.append(shown | {"without_a_school_highest": highest, "lowest_without": lowest})
+    return out
+
+
+def _leave_one_school_out(study: ReciprocalStudy) -> dict[str, dict[Key, float]]:
+    """Corrected estimates of the pairs without each school in turn."""
+    if not study.rows.schools or not study.steps:
+        return {}
+    home = np.array(study.rows.schools[0])
+    return {school: _pair_estimates(study, home != school) for school in sorted(set(study.rows.schools[0]))}
+
+
+# --------------------------------------------------------------------------- power
+def power(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a study of this size sees: the smallest lag found with a power of .80, and the power for lags of .10 to .30.
+
+    From the standard error of the standardised estimate: the detectable lag is (t_{1 - alpha / 2} + t_{.80}) se, the power
+    for a lag b is P(|T| > t_{1 - alpha / 2}) with T about b / se, and the classes needed for a lag of .10 with power .80
+    are n (detectable / .10)^2. It speaks of studies of this size and precision, not of the estimate that was found.
+    """
+    inference = study.inference()
+    critical = inference.quantile(1 - (1 - study.conf_level) / 2)
+    out = []
+    for row in _wanted(table, ("pair", "same wave", EQUAL)):
+        if row["reason"] is not None or not row["std_se"] > 0:
+            continue
+        detectable = (critical + inference.quantile(POWER)) * row["std_se"]
+        shown = _named(row) | {"model": row["model"], "n_classes": row["n_classes"], "std_se": row["std_se"], "detectable": detectable}
+        for lag in LAGS:
+            shown[f"power_{lag:.2f}".replace("0.", "")] = _power(lag / row["std_se"], critical, inference.freedom)
+        out.append(shown | {"classes_for_10": math.ceil(row["n_classes"] * (detectable / LAGS[0]) ** 2)})
+    return out
+
+
+def _power(ratio: float, critical: float, freedom: float) -> float:
+    from scipy.special import ndtr, stdtr
+
+    def below(x: float) -> float:
+        return float(ndtr(x)) if math.isinf(freedom) else float(stdtr(freedom, x))
+
+    return below(ratio - critical) + below(-ratio - critical)

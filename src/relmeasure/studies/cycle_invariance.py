@@ -1,0 +1,64 @@
+"""Before lags are compared: do the scores mean the same in every wave?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from relmeasure.equivalence import invariance
+from relmeasure.exceptions import RelmeasureError, RelmeasureWarning
+from relmeasure.instruments.definition import Instrument
+from relmeasure.responses.waves import WaveRows
+from relmeasure.results import Table
+from relmeasure.studies.cycle_words import NOT_TESTED
+
+__all__ = ["comparable", "invariance_over_waves"]
+
+COLUMNS = ("instrument", "scale", "reached", "comparable", "conclusion")
+
+
+def invariance_over_waves(
+    instruments: tuple[Instrument, ...],
+    data: Any,
+    scores: Sequence[str],
+    wave: str | None,
+    cluster: str,
+    student: str | None,
+) -> Table:
+    """Test every scale over waves as groups of different students, standard errors and tests robust to classes.
+
+    Lags need equal loadings at the least (metric). Students followed over waves are no independent groups: nothing is
+    tested then, and ``comparable`` says so.
+    """
+    rows: list[dict[str, Any]] = []
+    for instrument in instruments if student is None and wave is not None else ():
+        for scale in (s for s in scores if s in instrument.scale_ids):
+            row: dict[str, Any] = {"instrument": instrument.label, "scale": scale}
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RelmeasureWarning)  # the conclusion says what matters here
+                    found = invariance(
+                        instrument, data, group=wave, cluster=cluster, estimator="MLR", scales=[scale]
+                    )
+            except RelmeasureError as problem:
+                told = f"{scale}: invariance over waves could not be tested ({problem})"
+                rows.append(row | {"reached": None, "comparable": False, "conclusion": told})
+                continue
+            enough = found.reached in ("metric", "scalar", "strict")
+            told = f"{scale}: {found.conclusion}"
+            rows.append(row | {"reached": found.reached, "comparable": enough, "conclusion": told})
+    return Table.from_rows(rows, COLUMNS)
+
+
+def comparable(table: Table, rows: WaveRows, wave: str | None, cluster: str) -> str:
+    """What is known of the comparability of scores over waves, in a sentence."""
+    if len(rows.waves) < 2:
+        return ""
+    if not len(table):
+        return NOT_TESTED.format(wave=wave, cluster=cluster)
+    poor = [row["scale"] for row in table.rows() if not row["comparable"]]
+    if poor:
+        return f"Invariance over waves was not reached, or could not be tested, for {', '.join(poor)}: read lags with care."
+    reached = ", ".join(f"{row['scale']} {row['reached']}" for row in table.rows())
+    return f"Invariance over waves holds far enough to compare lags ({reached})."
