@@ -120,7 +120,7 @@ def test_every_requirement_has_a_floor_and_no_unexplained_ceiling(requirement: s
 
 def test_test_extra_holds_what_the_other_extras_name() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    for name in ("cli", "arrow", "polars", "duckdb", "forms", "authoring"):
+    for name in ("cli", "arrow", "polars", "duckdb", "forms", "plots", "authoring"):
         assert set(extras[name]) <= set(extras["test"])
 
 

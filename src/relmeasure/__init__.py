@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from relmeasure.structure_checks import dimensionality
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
+    from relmeasure.studies.mediation import mediation
     from relmeasure.studies.monitoring import monitor
     from relmeasure.studies.perception import perception_gap
     from relmeasure.studies.planning.api import plan
@@ -86,6 +87,7 @@ __all__ = [
     "kmo",
     "list_instruments",
     "load_instrument",
+    "mediation",
     "moments",
     "monitor",
     "n_factors",
@@ -142,6 +144,7 @@ _HOMES = {
     "relmeasure.structure_checks": ("dimensionality",),
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
+    "relmeasure.studies.mediation": ("mediation",),
     "relmeasure.studies.monitoring": ("monitor",),
     "relmeasure.studies.perception": ("perception_gap",),
     "relmeasure.studies.planning.api": ("plan",),

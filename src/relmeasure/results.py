@@ -18,6 +18,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 import numpy as np
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["Estimate", "Note", "Provenance", "Result", "Status", "Table", "announce", "frozen_array"]
+__all__ = ["Estimate", "Note", "Provenance", "Result", "Status", "Table", "announce", "frozen_array", "render"]
 
 FrameKind = Literal["pandas", "polars", "pyarrow"]
 """Frame libraries that ``to_frame`` can build."""
@@ -112,8 +114,21 @@ class Result(RoundTrip):
     def __repr__(self) -> str:
         return self.summary()
 
+    def plot(self, **options: Any) -> Any:
+        """Return the figure of this result, a matplotlib figure; the options are those of its kind."""
+        return render(self, "plot", **options)
+
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write this result to a file whose suffix names the format (``.html``, ``.png``, ``.svg``, ``.pdf``)."""
+        return Path(render(self, "save", path=Path(path), **options))
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
+
+
+def render(result: Result, kind: Literal["plot", "svg", "html", "save"], **options: Any) -> Any:
+    """Draw a result, or write it: ``relmeasure.reports`` is looked up by name, so that results need no figures."""
+    return import_module("relmeasure.reports").render(result, kind, **options)
 
 
 # --------------------------------------------------------------------------- small parts

@@ -56,7 +56,9 @@ def one(rng: np.random.Generator, within: float, lags: tuple[float, float], size
 def main(replications: int, seed: int) -> None:
     """All cells; every replication has a seed of its own."""
     print(f"{replications} replications a cell, seed {seed}")
-    print("| students | within r | true lag | method | mean | bias | MC error | sd | mean se | coverage | rejected | failed |")
+    print(
+        "| students | within r | true lag | method | mean | bias | MC error | sd | mean se | coverage | rejected | failed |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     start = time.process_time()
     seeds = iter(np.random.default_rng(seed).spawn(len(SIZES) * 2 * len(LAGS) * replications))

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 import relmeasure as rm
-from relmeasure.exceptions import ColumnNotFoundError, DataError, FewClustersWarning, NonNumericError, OptionError
+from relmeasure.exceptions import (
+    ColumnNotFoundError,
+    DataError,
+    DuplicateRowsWarning,
+    FewClustersWarning,
+    NonNumericError,
+    OptionError,
+    TooFewObservationsError,
+)
 from relmeasure.studies.cycle import ReciprocityResult, reciprocity
 from tests.panel.test_latent_moments import draw
 from tests.support import Constructor
@@ -40,7 +48,8 @@ def long() -> Any:
 @pytest.fixture(scope="module")
 def result(long: Any) -> ReciprocityResult:
     """The whole call."""
-    return reciprocity(long, **CALL, by="grade_band", school="school")
+    with pytest.warns(FewClustersWarning, match="4-6: 14, 7-8: 14, 9-10: 12"):
+        return reciprocity(long, **CALL, by="grade_band", school="school")
 
 
 def test_one_row_an_effect_in_both_directions(result: ReciprocityResult) -> None:
@@ -169,6 +178,138 @@ def test_the_seed_reproduces_and_order_does_not_matter(long: Any) -> None:
     assert shuffled.table.equals(first.table, rtol=1e-6, atol=1e-9)
 
 
+def test_progress_counts_splits_and_draws(long: Any) -> None:
+    """Two splits, and a hundred draws of each of two analyses."""
+    seen: list[tuple[int, int]] = []
+    reciprocity(long, **CALL, n_splits=2, n_boot=100, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (202, 202)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_draws_of_classes_agree_with_the_sandwich(long: Any) -> None:
+    """Standard errors within a quarter; intervals around the estimate; one and two workers, and the seed, the same digits."""
+    first = reciprocity(long, **CALL, n_splits=0, n_boot=400, rng=2)
+    draws = first.bootstrap.to_frame().set_index(["effect", "corrected"])
+    table = first.to_frame().set_index(["effect", "corrected"])
+    assert (draws["n_draws"] == 400).all()
+    assert np.abs(np.log(draws["se"] / table["se"])).max() < 0.25
+    assert ((draws["lower"] < draws["estimate"]) & (draws["estimate"] < draws["upper"])).all()
+    assert first.equals(reciprocity(long, **CALL, n_splits=0, n_boot=400, rng=2, workers=2))
+
+
+def test_directions_are_compared(result: ReciprocityResult) -> None:
+    """The difference is the difference, and its test that of a regression of true scores."""
+    row = next(r for r in result.directions.rows() if r["corrected"] and r["by"] == "all")
+    effects = result.to_frame().query("corrected and by == 'all'").set_index("effect")
+    assert row["to_practice"] == pytest.approx(effects.loc["care -> thinking", "std"])
+    assert row["difference"] == pytest.approx(row["to_practice"] - effects.loc["thinking -> care", "std"])
+    assert row["lower"] < row["difference"] < row["upper"]
+
+
+def test_within_and_between_are_kept_apart(long: Any) -> None:
+    """Within: the pooled slope; between: the slope of true scores; both recover the design, .6 and .5."""
+    table = reciprocity(long, **CALL, n_splits=0).contextual.to_frame()
+    first = table[table["wave"] == "1"].set_index("level")
+    assert first.loc["within classes", "estimate"] == pytest.approx(0.6, abs=0.05)
+    assert abs(first.loc["between classes", "estimate"] - 0.5) < 3 * first.loc["between classes", "se"]
+    gap = first.loc["between classes", "estimate"] - first.loc["within classes", "estimate"]
+    assert first.loc["difference", "estimate"] == pytest.approx(gap)
+
+
+def test_power_by_its_formula(long: Any) -> None:
+    """Detectable lag from the standard error; power .80 at it; more for larger lags."""
+    from scipy.stats import norm
+
+    found = reciprocity(long, **CALL, n_splits=0)
+    row = next(found.power.rows())
+    assert row["detectable"] == pytest.approx((norm.ppf(0.975) + norm.ppf(0.8)) * row["std_se"])
+    ratio = 0.2 / row["std_se"]
+    assert row["power_20"] == pytest.approx(norm.sf(1.959964 - ratio) + norm.cdf(-1.959964 - ratio), abs=1e-6)
+    assert row["power_10"] < row["power_20"] < row["power_30"]
+    assert row["classes_for_10"] == int(np.ceil(200 * (row["detectable"] / 0.1) ** 2))
+
+
+def _three_waves(teachers: int = 150) -> Any:
+    """Stable differences and lags within teachers over three waves of other students each."""
+    import pandas as pd
+
+    rng = np.random.default_rng(12)
+    stable, now = rng.normal(size=(teachers, 2)), rng.normal(size=(teachers, 2))
+    home = np.repeat(np.arange(teachers), 18)
+    parts = []
+    for wave in (1, 2, 3):
+        answers = (stable + now)[home] + rng.multivariate_normal([0, 0], [[3.0, 1.8], [1.8, 3.0]], len(home))
+        parts.append(pd.DataFrame({"teacher_id": home, "wave": wave, "care": answers[:, 0], "thinking": answers[:, 1]}))
+        now = now @ np.array([[0.3, 0.3], [0.1, 0.3]]) + 0.8 * rng.normal(size=(teachers, 2))
+    return pd.concat(parts)
+
+
+def test_three_waves_take_out_stable_differences() -> None:
+    """Random-intercept rows, equal lags tested, growth; the models are printed."""
+    data = _three_waves()
+    found = reciprocity(data, **CALL, n_splits=0)
+    assert {"random intercepts", "random intercepts, equal lags"} <= set(found.table["model"])
+    tests = found.model_tests.to_frame().query("corrected").set_index("test")
+    assert tests.loc["equal lags", "df"] == 4
+    assert tests.loc["fit of random intercepts", "df"] == 1
+    assert set(found.growth["what"]) == {"level", "change", "level on relationship", "change on relationship"}
+    assert "ri_care =~ 1*care_1 + 1*care_2 + 1*care_3" in found.syntax
+    assert rm.sem(found.syntax, _wide(data), auto=False, mean_structure=True).converged
+
+
+def _wide(data: Any) -> Any:
+    means = data.groupby(["teacher_id", "wave"])[["care", "thinking"]].mean().unstack()
+    means.columns = [f"{score}_{wave}" for score, wave in means.columns]
+    return means
+
+
+def test_instruments_are_scored_and_their_invariance_tested_first() -> None:
+    """From raw answers of two waves to the answer in one call."""
+    import pandas as pd
+
+    care, practice = (rm.load_instrument(name) for name in ("relationship-student", "practice-student"))
+    scale = practice.scale_ids[0]
+    waves = [
+        pd.concat([rm.simulate(i, n_clusters=60, cluster_size=15, icc=0.3, rng=w) for i in (care, practice)], axis=1)
+        for w in (1, 2)
+    ]
+    data = pd.concat([w.loc[:, ~w.columns.duplicated()].assign(wave=k) for k, w in enumerate(waves, start=1)])
+    call: dict[str, Any] = {"cluster": "class_id", "wave": "wave", "relationship": "care", "practices": [scale]}
+    found = reciprocity(data, **call, instruments=[care, practice], n_splits=0)
+    assert set(found.invariance["scale"]) == {"care", scale}
+    assert found.comparability.startswith("Invariance over waves")
+    assert found.provenance is not None
+    assert found.provenance.instrument == f"{care.label}, {practice.label}"
+    scored = rm.score(practice, rm.score(care, data, scales=["care"]), scales=[scale])
+    assert reciprocity(scored, **call, n_splits=0).table.equals(found.table)
+    with pytest.raises(OptionError, match="no instrument has it"):
+        reciprocity(data, **call, instruments=care)
+
+
+def test_a_file_handed_in_twice_is_noticed(long: Any) -> None:
+    """All rows of every class twice, or of one class; not chance repetitions of coarse scores."""
+    import pandas as pd
+
+    small = long[long["teacher_id"] < 60]
+    with pytest.warns(DuplicateRowsWarning, match="60 of 60 classes"):
+        reciprocity(pd.concat([small, small]), **CALL, n_splits=0)
+    with pytest.warns(DuplicateRowsWarning, match="1 of 60 classes .*: 7"):
+        reciprocity(pd.concat([small, small[small["teacher_id"] == 7]]), **CALL, n_splits=0)
+    coarse = small.assign(care=small["care"].round(), thinking=small["thinking"].round())
+    assert not reciprocity(coarse, **CALL, n_splits=0).warnings
+
+
+def test_two_way_errors_need_twenty_clusters_each(long: Any) -> None:
+    """Schools and, say, cohorts of training; too few are refused, enough give other errors and the smaller freedom."""
+    data = long.assign(training=long["teacher_id"] % 25)
+    both = reciprocity(data, **CALL, school=["school", "training"], n_splits=0)
+    one = reciprocity(data, **CALL, school="school", n_splits=0)
+    assert both.table["estimate"] == one.table["estimate"]
+    assert both.table["se"] != one.table["se"]
+    with pytest.raises(TooFewObservationsError, match="second column of school= has 5 clusters"):
+        reciprocity(data.assign(training=data["teacher_id"] % 5), **CALL, school=["school", "training"])
+
+
 def test_progress_is_reported(long: Any) -> None:
     """One call a split."""
     seen: list[tuple[int, int]] = []
@@ -231,6 +372,12 @@ def test_scores_that_are_infinite_or_absent_and_levels_outside_their_range(long:
         reciprocity(long.assign(care=np.nan), **CALL)
     with pytest.raises(OptionError, match="conf_level"):
         reciprocity(long, **CALL, conf_level=95)
+
+
+@pytest.mark.parametrize("option", [{"n_boot": 1}, {"n_splits": -1}, {"workers": 0}])
+def test_counts_outside_their_range(long: Any, option: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(option))):
+        reciprocity(long, **CALL, **option)
 
 
 @pytest.mark.shared

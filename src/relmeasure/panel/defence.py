@@ -28,10 +28,7 @@ def _wanted(table: list[dict[str, Any]], models: tuple[str, ...] = ("pair", "sam
     return [
         row
         for row in table
-        if row["by"] == ALL
-        and row["corrected"]
-        and row["model"] in models
-        and row["predictor"] != row["outcome"]
+        if row["by"] == ALL and row["corrected"] and row["model"] in models and row["predictor"] != row["outcome"]
     ]
 
 
@@ -108,9 +105,9 @@ def _halves(study: ReciprocalStudy, generator: np.random.Generator) -> WaveRows:
 def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How strong an unmeasured confounder would have to be, and what leaving out one school does.
 
-    Partial R-square t^2 / (t^2 + df) and robustness value (sqrt(f^4 + 4 f^2) - f^2) / 2 with f^2 = t^2 / df: the share of
-    the residual variance of both scores that a confounder would have to explain to bring the estimate to zero (Cinelli &
-    Hazlett, 2020, eq. 9 and 18). Degrees of freedom: classes less predictors and intercept.
+    Partial R-square t^2 / (t^2 + df) and robustness value (sqrt(f^4 + 4 f^2) - f^2) / 2 with f^2 = t^2 / df: the
+    share of the residual variance of both scores that a confounder would have to explain to bring the estimate to zero
+    (Cinelli & Hazlett, 2020, eq. 9 and 18). Degrees of freedom: classes less predictors and intercept.
     """
     out = []
     left_out = _leave_one_school_out(study)
@@ -123,7 +120,10 @@ def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dic
         shown |= {"partial_r2": f2 / (1 + f2), "robustness_value": (math.sqrt(f2**2 + 4 * f2) - f2) / 2}
         values = {school: found[_key(row)] for school, found in left_out.items() if not math.isnan(found[_key(row)])}
         lowest, highest = min(values, key=values.__getitem__, default=None), max(values.values(), default=math.nan)
-        shown |= {"estimate": row["estimate"], "without_a_school_lowest": math.nan if lowest is None else values[lowest]}
+        shown |= {
+            "estimate": row["estimate"],
+            "without_a_school_lowest": math.nan if lowest is None else values[lowest],
+        }
         out.append(shown | {"without_a_school_highest": highest, "lowest_without": lowest})
     return out
 
@@ -140,8 +140,9 @@ def _leave_one_school_out(study: ReciprocalStudy) -> dict[str, dict[Key, float]]
 def power(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What a study of this size sees: the smallest lag found with a power of .80, and the power for lags of .10 to .30.
 
-    From the standard error of the standardised estimate: the detectable lag is (t_{1 - alpha / 2} + t_{.80}) se, the power
-    for a lag b is P(|T| > t_{1 - alpha / 2}) with T about b / se, and the classes needed for a lag of .10 with power .80
+    From the standard error of the standardised estimate: the detectable lag is (t_{1 - alpha / 2} + t_{.80}) se, the
+    power for a lag b is P(|T| > t_{1 - alpha / 2}) with T about b / se, and the classes needed for a lag of .10 with
+    power .80
     are n (detectable / .10)^2. It speaks of studies of this size and precision, not of the estimate that was found.
     """
     inference = study.inference()
@@ -151,7 +152,12 @@ def power(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dict[str,
         if row["reason"] is not None or not row["std_se"] > 0:
             continue
         detectable = (critical + inference.quantile(POWER)) * row["std_se"]
-        shown = _named(row) | {"model": row["model"], "n_classes": row["n_classes"], "std_se": row["std_se"], "detectable": detectable}
+        shown = _named(row) | {
+            "model": row["model"],
+            "n_classes": row["n_classes"],
+            "std_se": row["std_se"],
+            "detectable": detectable,
+        }
         for lag in LAGS:
             shown[f"power_{lag:.2f}".replace("0.", "")] = _power(lag / row["std_se"], critical, inference.freedom)
         out.append(shown | {"classes_for_10": math.ceil(row["n_classes"] * (detectable / LAGS[0]) ** 2)})

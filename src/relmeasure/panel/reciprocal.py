@@ -88,7 +88,9 @@ class ReciprocalStudy:
                 )
             )
         self._few_schools()
-        for name, labels in zip(("first", "second"), self.rows.schools if len(self.rows.schools) == 2 else (), strict=False):
+        for name, labels in zip(
+            ("first", "second"), self.rows.schools if len(self.rows.schools) == 2 else (), strict=False
+        ):
             if len(set(labels)) < MIN_TWO_WAY:
                 raise TooFewObservationsError(
                     f"The {name} column of school= has {len(set(labels))} clusters: two-way standard errors need at "
@@ -100,7 +102,11 @@ class ReciprocalStudy:
         """Cluster-robust errors are too small with few clusters, also in a band."""
         few = {}
         for band, mask in self.bands.items() if self.rows.schools else ():
-            kept = [s for s, keep in zip(self.rows.schools[0], mask, strict=True) if keep] if mask is not None else self.rows.schools[0]
+            kept = (
+                [s for s, keep in zip(self.rows.schools[0], mask, strict=True) if keep]
+                if mask is not None
+                else self.rows.schools[0]
+            )
             if len(set(kept)) < MIN_TWO_WAY:
                 few[band] = len(set(kept))
         if few:
@@ -314,7 +320,7 @@ class ReciprocalStudy:
 # --------------------------------------------------------------------------- helpers
 def _lags_of_draws(cov: Array, k: int) -> tuple[Array, Array]:
     """Raw and standardised weights of every draw; NaN where the earlier true scores cannot be told apart."""
-    usable = ~np.isnan(cov).any(axis=(1, 2))
+    usable = np.asarray(~np.isnan(cov).any(axis=(1, 2)))
     earlier = np.where(usable[:, None, None], cov[:, :k, :k], np.eye(k))
     variances = np.diagonal(cov, axis1=1, axis2=2)
     usable &= (np.linalg.eigvalsh(earlier)[:, 0] > 0) & (np.nan_to_num(variances) > 0).all(axis=1)

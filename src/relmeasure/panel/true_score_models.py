@@ -6,26 +6,32 @@ maximised by Fisher scoring. Without errors this is full-information maximum lik
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import ConvergenceError, EstimationError, ModelError, NotPositiveDefiniteError, RelmeasureWarning
+from relmeasure.exceptions import ConvergenceError, EstimationError, ModelError, NotPositiveDefiniteError
 from relmeasure.numerics.optimize import minimize
 from relmeasure.panel.error_moments import ClassMeans
 from relmeasure.panel.latent_moments import LatentMoments, Problem, cluster_meat, latent_moments, problem_of
-from relmeasure.samplestats.estimates import MomentEstimate
-from relmeasure.structural import sem
+from relmeasure.results import frozen_array
 from relmeasure.structural.implied import BlockState, ModelStructure
 from relmeasure.structural.parameter_table import ParameterTable
 from relmeasure.structural.restrictions import Restrictions, restrictions_of
+from relmeasure.structural.samples import GroupSample
+from relmeasure.structural.specification import ModelOptions, build_table
+from relmeasure.structural.start import starting_values
+from relmeasure.structural.syntax import parse_model
 
 __all__ = ["TrueScoreFit", "fit_true_scores"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_STEPS = 100
+_SINGULAR = 1e-10
+"""Smallest eigenvalue of the information, as a correlation matrix, below which a model is not identified."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def fit_true_scores(
 
     Notes
     -----
-    Starts at the maximum-likelihood fit to the unrestricted moments.
+    Starts at guesses from the unrestricted moments, as ``sem`` does.
     """
     free = saturated if saturated is not None else latent_moments(means, corrected=corrected)
     if not free.admissible:
@@ -112,17 +118,17 @@ def fit_true_scores(
             f"({np.linalg.eigvalsh(free.cov)[0]:.2g}): there is too much error for a model of all waves.",
             min_eigenvalue=float(np.linalg.eigvalsh(free.cov)[0]),
         )
-    start = _start(syntax, free, auto)
-    objective = _Objective(problem_of(means, corrected=corrected), start.table, means.names)
-    found = minimize(objective, objective.restrictions.reduce(np.asarray(start.x)), tolerance=1e-12)
+    table, start = _start(syntax, free, auto)
+    objective = _Objective(problem_of(means, corrected=corrected), table, means.names)
+    found = minimize(objective, objective.restrictions.reduce(start), tolerance=1e-12, max_iterations=_STEPS)
     if not found.converged:
         raise ConvergenceError(f"The model of true scores did not settle ({found.message}).")
     x = objective.restrictions.expand(found.x)
     state = objective.structure.states(x)[0]
-    variances = [float(x[k]) for k, r in enumerate(start.table.free_rows) if _is_variance(start.table, r)]
+    variances = [float(x[k]) for k, r in enumerate(table.free_rows) if _is_variance(table, r)]
     moments = len(free.mean) + len(free.places[0])
     return TrueScoreFit(
-        table=start.table,
+        table=table,
         x=x,
         acov=objective.acov(x, means, free, groups, corrected=corrected),
         log_likelihood=-found.value,
@@ -136,17 +142,23 @@ def _is_variance(table: ParameterTable, row: int) -> bool:
     return table.op[row] == "~~" and table.lhs[row] == table.rhs[row]
 
 
-def _start(syntax: str, free: LatentMoments, auto: bool) -> Any:
-    given = MomentEstimate.from_matrix(free.cov, n_obs=free.n_classes, names=list(free.names), mean=free.mean)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RelmeasureWarning)  # what matters is said of the fit that follows
-        fit = sem(syntax, given, auto=auto, fixed_x=False, mean_structure=True)
-    if not fit.converged or fit.status.identified is False:
-        raise EstimationError("The model has no solution on the unrestricted moments: " + "; ".join(fit.status.reasons))
-    missing = [name for name in free.names if name not in fit.table.observed]
-    if missing or len(fit.table.observed) != len(free.names):
-        raise ModelError(f"The model must use exactly {', '.join(free.names)}; it leaves out {', '.join(missing)}.")
-    return fit
+def _start(syntax: str, free: LatentMoments, auto: bool) -> tuple[ParameterTable, Array]:
+    """Complete the model, and guess its parameters from the unrestricted moments."""
+    options = ModelOptions(auto=auto, fixed_x=False, mean_structure=True)
+    table = build_table(parse_model(syntax), options)
+    missing = [name for name in free.names if name not in table.observed]
+    unknown = [name for name in table.observed if name not in free.names]
+    if missing or unknown:
+        raise ModelError(
+            f"The model must be about exactly {', '.join(free.names)}; it leaves out "
+            f"{', '.join(missing) or 'none'} and adds "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    place = [free.names.index(name) for name in table.observed]
+    sample = GroupSample(
+        "", free.n_classes, frozen_array(free.mean[place]), frozen_array(free.cov[np.ix_(place, place)])
+    )
+    return table, starting_values(table, [sample])
 
 
 class _Objective:
@@ -201,10 +213,11 @@ class _Objective:
         inverse, residual = self.problem.parts(*self.moments(alpha))
         slopes = self.derivatives(x)
         K = self.restrictions.K if not self.restrictions.trivial else np.eye(len(x))
-        try:
-            bread = K @ np.linalg.inv(self.curvature(alpha, exact=False)) @ K.T
-        except np.linalg.LinAlgError:
-            raise EstimationError("The information of the model is singular: it is hardly identified.") from None
+        information = self.curvature(alpha, exact=False)
+        scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+        if float(np.linalg.eigvalsh(information / np.outer(scale, scale))[0]) < _SINGULAR:
+            raise EstimationError("The information of the model is singular: these data do not identify it.")
+        bread = K @ np.linalg.inv(information) @ K.T
         scores = np.zeros((len(means.labels), self.problem.n_parameters))
         scores[(~np.isnan(means.mean)).any(axis=1)] = self.problem.scores(inverse, residual)
         meat = slopes.T @ cluster_meat(scores, groups) @ slopes

@@ -1,7 +1,7 @@
 """Models of three and more waves: random intercepts, equal lags, growth; all of true scores.
 
-Every model is written in lavaan's language by ``panel.models`` and fitted to the class means with their errors taken out,
-so what was fitted can be read, and run elsewhere on the class means as they are (``corrected = False``).
+Every model is written in lavaan's language by ``panel.models`` and fitted to the class means with their errors taken
+out, so what was fitted can be read, and run elsewhere on the class means as they are (``corrected = False``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from relmeasure.exceptions import DataError, EstimationError, ModelError
+from relmeasure.numerics.optimize import numerical_gradient, numerical_jacobian
 from relmeasure.panel.error_moments import ClassMeans
 from relmeasure.panel.latent_moments import LatentMoments, latent_moments
 from relmeasure.panel.models import growth_syntax, random_intercept_syntax
@@ -125,8 +126,6 @@ def _standardised(fit: TrueScoreFit, outcome: str, predictor: str, place: int) -
 
 
 def _numeric(function: Callable[[Array], float], x: Array) -> Array:
-    from relmeasure.numerics.optimize import numerical_gradient
-
     return np.asarray(numerical_gradient(function, x))
 
 
@@ -169,8 +168,8 @@ def _no_test(name: str, reason: str) -> dict[str, Any]:
 def growth(study: ReciprocalStudy) -> list[dict[str, Any]]:
     """Linear growth of every practice, with the relationship of the first wave as predictor of level and change.
 
-    Rows ``what``: ``level`` and ``change`` (means at an average relationship), and the slopes of both on the relationship;
-    nothing below three waves.
+    Rows ``what``: ``level`` and ``change`` (means at an average relationship), and the slopes of both on the
+    relationship; nothing below three waves.
     """
     if len(study.rows.waves) < 3:
         return []
@@ -209,7 +208,7 @@ def _growth(study: ReciprocalStudy, practice: str, mask: Any, *, corrected: bool
         now = replace(fit, x=x).states()
         return np.array([now.nu[at["level"]], now.nu[at["change"]], *x[slopes]])
 
-    jacobian = np.array([_numeric(lambda x, k=k: float(average(x)[k]), fit.x) for k in range(4)])
+    jacobian = numerical_jacobian(average, fit.x)
     variance = np.diag(jacobian @ fit.acov @ jacobian.T)
     values = [state.nu[at["level"]], state.nu[at["change"]], *fit.x[slopes]]
     reason = None if fit.admissible else "a variance below zero: levels or changes hardly differ between teachers"

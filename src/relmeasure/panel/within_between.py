@@ -49,9 +49,9 @@ def class_reliability(study: ReciprocalStudy) -> list[dict[str, Any]]:
 def contextual(study: ReciprocalStudy) -> list[dict[str, Any]]:
     """Slope of practice on relationship within classes, between their true scores, and the difference of the two.
 
-    Within: W_rp / W_rr of the pooled within covariance. Between: Sigma_rp / Sigma_rr of true scores (the latent covariate
-    approach, Ludtke et al., 2008), each with what a class adds to it, so that standard errors of both and of their
-    difference are robust to classes or schools.
+    Within: W_rp / W_rr of the pooled within covariance. Between: Sigma_rp / Sigma_rr of true scores (the latent
+    covariate approach, Ludtke et al., 2008), each with what a class adds to it, so that standard errors of both and
+    of their difference are robust to classes or schools.
     """
     out = []
     for wave in study.rows.waves:

@@ -4,6 +4,7 @@
 ``answer_rows(instrument)``      an empty table of answers
 ``codebook(instrument)``         what each column and code of it means
 ``instrument_page(instrument)``  a page of documentation, in Markdown
+``render(result, kind)``         the figure or the page of a result
 """
 
 from __future__ import annotations
@@ -11,5 +12,6 @@ from __future__ import annotations
 from relmeasure.reports.answer_files import answer_rows, codebook
 from relmeasure.reports.forms import form_html
 from relmeasure.reports.pages import instrument_page
+from relmeasure.reports.rendering import render
 
-__all__ = ["answer_rows", "codebook", "form_html", "instrument_page"]
+__all__ = ["answer_rows", "codebook", "form_html", "instrument_page", "render"]

@@ -111,8 +111,8 @@ def as_waves(
 def _repeated(values: Array, code: Array, when: Array, labels: Array) -> tuple[str, ...]:
     """Classes of which some wave holds every row of scores an even number of times.
 
-    Few distinct rows are all even by chance (each with probability 1/2 at most), so a class alone must have twelve; fewer
-    suffice where half of all class waves are so, with twenty distinct rows together.
+    Few distinct rows are all even by chance (each with probability 1/2 at most), so a class alone must have twelve;
+    fewer suffice where half of all class waves are so, with twenty distinct rows together.
     """
     rng = np.random.default_rng(0)
     factor = rng.integers(1, 2**62, values.shape[1]).astype(np.uint64) * np.uint64(2) + np.uint64(1)

@@ -104,9 +104,9 @@ def reciprocity(
 
     Notes
     -----
-    From three waves on, random-intercept models (Hamaker et al., 2015) take out stable differences between teachers, and
-    lags are tested to be equal over time; with two waves the lags mix stable differences with change. Growth: level and
-    change of every practice, with the relationship of the first wave as predictor.
+    From three waves on, random-intercept models (Hamaker et al., 2015) take out stable differences between teachers,
+    and lags are tested to be equal over time; with two waves the lags mix stable differences with change. Growth:
+    level and change of every practice, with the relationship of the first wave as predictor.
 
     Missing data: a class with a missing wave is kept by full information; a student without a score does not count in
     that mean. Standard errors: sandwich over classes (or schools), plus the part that comes from estimating
@@ -236,7 +236,8 @@ def _warn_of_copies(study: ReciprocalStudy, cluster: str) -> None:
     if repeated:
         study.raised.append(
             DuplicateRowsWarning(
-                f"In {len(repeated)} of {len(study.rows.labels)} classes every row of some wave stands there twice or more "
+                f"In {len(repeated)} of {len(study.rows.labels)} classes every row of some wave stands "
+                f"there twice or more "
                 f"({cluster}: {shorten(repeated)}): was a file added twice? Drop the copies, or name the column of "
                 "students in student=.",
                 classes=list(repeated),

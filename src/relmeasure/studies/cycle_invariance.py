@@ -1,4 +1,4 @@
-"""Before lags are compared: do the scores mean the same in every wave?"""
+"""Before lags are compared: whether the scores mean the same in every wave."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def invariance_over_waves(
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", RelmeasureWarning)  # the conclusion says what matters here
-                    found = invariance(
-                        instrument, data, group=wave, cluster=cluster, estimator="MLR", scales=[scale]
-                    )
+                    found = invariance(instrument, data, group=wave, cluster=cluster, estimator="MLR", scales=[scale])
             except RelmeasureError as problem:
                 told = f"{scale}: invariance over waves could not be tested ({problem})"
                 rows.append(row | {"reached": None, "comparable": False, "conclusion": told})
@@ -59,6 +57,7 @@ def comparable(table: Table, rows: WaveRows, wave: str | None, cluster: str) -> 
         return NOT_TESTED.format(wave=wave, cluster=cluster)
     poor = [row["scale"] for row in table.rows() if not row["comparable"]]
     if poor:
-        return f"Invariance over waves was not reached, or could not be tested, for {', '.join(poor)}: read lags with care."
+        named = ", ".join(poor)
+        return f"Invariance over waves was not reached, or could not be tested, for {named}: read lags with care."
     reached = ", ".join(f"{row['scale']} {row['reached']}" for row in table.rows())
     return f"Invariance over waves holds far enough to compare lags ({reached})."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from relmeasure.panel.reciprocal import ALL
 from relmeasure.panel.wave_models import EQUAL
-from relmeasure.results import Note, Provenance, Result, Status, Table
+from relmeasure.results import Note, Provenance, Result, Status, Table, render
 from relmeasure.studies.cycle_words import findings, standard_interval, standing
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ class ReciprocityResult(Result):
     Attributes
     ----------
     table : Table
-        One row an effect: ``effect`` ("care -> thinking"), ``predictor``, ``outcome``, ``from_wave``, ``to_wave``, ``model``
-        ("pair": relationship and one practice; "joint": relationship and all practices; from three waves on "random
-        intercepts" and "random intercepts, equal lags": within teachers), ``by`` (band, or "all"), ``corrected`` (True:
-        measurement error of class means removed), ``estimate``, ``se``, ``lower``, ``upper``, ``pvalue``, ``std`` (by the
-        standard deviations of true, or observed, scores), ``std_se``, ``n_classes``, ``reason``. With one wave:
-        association between classes instead of lags.
+        One row an effect: ``effect`` ("care -> thinking"), ``predictor``, ``outcome``, ``from_wave``, ``to_wave``,
+        ``model`` ("pair": relationship and one practice; "joint": relationship and all practices; from three waves on
+        "random intercepts" and "random intercepts, equal lags": within teachers), ``by`` (band, or "all"),
+        ``corrected`` (True: measurement error of class means removed), ``estimate``, ``se``, ``lower``, ``upper``,
+        ``pvalue``, ``std`` (by the standard deviations of true, or observed, scores), ``std_se``, ``n_classes``,
+        ``reason``. With one wave: association between classes instead of lags.
     stability : Table
         The same for a score and itself at the next wave.
     directions : Table
@@ -38,15 +39,15 @@ class ReciprocityResult(Result):
         Per wave and practice: correlation with the relationship within classes, between classes as observed, and
         between classes corrected.
     contextual : Table
-        Per wave, practice and band: slope of practice on relationship within classes, between their true scores, and the
-        difference of both, with intervals.
+        Per wave, practice and band: slope of practice on relationship within classes, between their true scores, and
+        the difference of both, with intervals.
     class_reliability : Table
         Per wave and score: share of the variance of observed class means that is true.
     band_tests : Table
         Per effect: test that it is the same in all bands (``pooled``, ``chisq``, ``df``, ``pvalue``).
     model_tests : Table
-        From three waves on: fit of the random-intercept models (likelihood ratio), and the test that lags are equal over
-        time (Wald, robust).
+        From three waves on: fit of the random-intercept models (likelihood ratio), and the test that lags are equal
+        over time (Wald, robust).
     growth : Table
         From three waves on: level and change of every practice, and their slopes on the relationship of the first wave.
     same_rater : Table
@@ -57,8 +58,8 @@ class ReciprocityResult(Result):
         an unmeasured confounder would have to explain to bring it to zero; Cinelli & Hazlett, 2020), and the lowest
         and highest estimate when one school is left out.
     power : Table
-        Per corrected effect: the smallest standardised lag that a study of this size finds with power .80, the power for
-        lags of .10, .20 and .30, and the classes needed for .10.
+        Per corrected effect: the smallest standardised lag that a study of this size finds with power .80, the power
+        for lags of .10, .20 and .30, and the classes needed for .10.
     bootstrap : Table
         Percentile intervals over draws of classes or schools, if asked for.
     invariance : Table
@@ -111,14 +112,25 @@ class ReciprocityResult(Result):
         return len(self.waves) < 2
 
     def main_rows(self, by: str = ALL) -> Iterator[dict[str, Any]]:
-        """Corrected rows that answer the question: equal lags within teachers where they could be estimated, else pairs."""
+        """Corrected rows that answer the question: equal lags within teachers where they could be had, else pairs."""
         rows = [row for row in self.table.rows() if row["corrected"] and row["by"] == by]
         within = [row for row in rows if row["model"] == EQUAL]
         usable = bool(within) and all(row["reason"] is None for row in within)
         yield from within if usable else (row for row in rows if row["model"] in ("pair", "same wave"))
 
+    @staticmethod
+    def standard_interval(row: dict[str, Any]) -> tuple[float, float]:
+        """Interval of the standardised association of a row: the raw interval by the same standard deviations."""
+        return standard_interval(row)
+
     def _table(self) -> Table:
         return self.table
+
+    def _repr_html_(self) -> str:
+        first, second = self.paragraphs()
+        figure = render(self, "svg") or ""
+        table = self.overview()._repr_html_()
+        return f"<p>{html.escape(first)}</p>{figure}{table}<p>{html.escape(second)}</p>"
 
     def overview(self) -> Table:
         """Return standardised associations with intervals, and beside them those with the errors left in."""

@@ -18,7 +18,8 @@ __all__ = ["LIMIT", "NOT_TESTED", "findings", "standing", "standard_interval"]
 
 LIMIT = "These are associations over time between class scores. They do not show what causes what."
 LIMIT_ONE_WAVE = (
-    "These are associations between scores of the same wave. They have no direction in time and do not show what causes what."
+    "These are associations between scores of the same wave. They have no direction in time and "
+    "do not show what causes what."
 )
 NOT_TESTED = (
     "That scores mean the same in every wave has not been tested: hand in answers with instruments=[...], or run "
@@ -27,11 +28,14 @@ NOT_TESTED = (
 
 
 def standard_interval(row: dict[str, Any]) -> tuple[float, float]:
-    """Interval of the standardised association, with the quantile of the raw one."""
-    if not row["se"] > 0:
+    """Interval of the standardised association: the raw one by the same two standard deviations.
+
+    So both leave zero out, or neither does.
+    """
+    if row["estimate"] == 0 or math.isnan(row["estimate"]):
         return math.nan, math.nan
-    margin = (row["upper"] - row["estimate"]) / row["se"] * row["std_se"]
-    return row["std"] - margin, row["std"] + margin
+    ratio = row["std"] / row["estimate"]
+    return row["lower"] * ratio, row["upper"] * ratio
 
 
 def clear(row: dict[str, Any]) -> bool:
@@ -50,8 +54,8 @@ def findings(result: ReciprocityResult) -> str:
     out = [_opening(result, rows)]
     for practice in dict.fromkeys(row["practice"] for row in _by_practice(result, rows)):
         pair = [row for row in _by_practice(result, rows) if row["practice"] == practice]
-        for step in dict.fromkeys((row["from_wave"], row["to_wave"]) for row in pair):
-            out.append(_pair(result, [row for row in pair if (row["from_wave"], row["to_wave"]) == step]))
+        steps = dict.fromkeys((row["from_wave"], row["to_wave"]) for row in pair)
+        out += [_pair(result, [r for r in pair if (r["from_wave"], r["to_wave"]) == step]) for step in steps]
     return " ".join(out)
 
 
@@ -64,7 +68,8 @@ def _opening(result: ReciprocityResult, rows: list[dict[str, Any]]) -> str:
     n = max(row["n_classes"] for row in rows)
     if rows[0]["model"] == EQUAL:
         return (
-            f"Within {n} teachers followed over {len(result.waves)} waves, with their stable differences and the measurement "
+            f"Within {n} teachers followed over {len(result.waves)} waves, with their stable differences "
+            f"and the measurement "
             "error of class means taken out."
         )
     return f"Over {n} teachers, with the measurement error of class means taken out and the earlier scores held equal."
@@ -73,6 +78,8 @@ def _opening(result: ReciprocityResult, rows: list[dict[str, Any]]) -> str:
 def _pair(result: ReciprocityResult, rows: list[dict[str, Any]]) -> str:
     forward = next((row for row in rows if row["predictor"] == result.relationship), None)
     back = next((row for row in rows if row["outcome"] == result.relationship), None)
+    if all(row["reason"] is not None for row in rows):
+        return f"For {rows[0]['practice']}: not available."
     said = [_direction(row) for row in (forward, back) if row is not None]
     text = f"For {rows[0]['practice']}: " + "; ".join(said)
     if forward and back and forward["reason"] is None and back["reason"] is None:
@@ -107,7 +114,8 @@ def _same_wave(row: dict[str, Any]) -> str:
     low, high = standard_interval(row)
     sure = "is" if clear(row) else "cannot be said to be"
     return (
-        f"Between {row['n_classes']} classes, with measurement error taken out, {row['predictor']} {sure} associated with "
+        f"Between {row['n_classes']} classes, with measurement error taken out, {row['predictor']} {sure} "
+        f"associated with "
         f"{row['outcome']} of the same wave: {row['std']:.2f} standard deviations [{low:.2f}, {high:.2f}]."
     )
 
@@ -136,7 +144,8 @@ def _raters(result: ReciprocityResult) -> str:
     return (
         "Rated by different halves of each class, so that no student is behind both scores, the estimates stay within "
         f"{abs(widest['same_students'] - widest['different_halves']):.2f} of these ({widest['effect']}: "
-        f"{widest['same_students']:.2f} with the same students, {widest['different_halves']:.2f} with different halves)."
+        f"{widest['same_students']:.2f} with the same students, {widest['different_halves']:.2f} with "
+        f"different halves)."
     )
 
 
@@ -152,7 +161,8 @@ def _confounder(result: ReciprocityResult) -> str:
         return ""
     weakest = min(shown, key=lambda pair: pair[1])
     return (
-        f"An unmeasured confounder would have to explain {weakest[1]:.0%} of what is left of both scores to bring the least "
+        f"An unmeasured confounder would have to explain {weakest[1]:.0%} of what is left of both scores "
+        f"to bring the least "
         f"robust clear association ({weakest[0]}) to zero."
     )
 
@@ -163,7 +173,8 @@ def _schools(result: ReciprocityResult) -> str:
         return ""
     widest = max(rows, key=lambda r: r["without_a_school_highest"] - r["without_a_school_lowest"])
     return (
-        f"Leaving out one school at a time moves {widest['effect']} between {widest['without_a_school_lowest']:.2f} and "
+        f"Leaving out one school at a time moves {widest['effect']} between "
+        f"{widest['without_a_school_lowest']:.2f} and "
         f"{widest['without_a_school_highest']:.2f} (raw)."
     )
 
