@@ -128,6 +128,7 @@ ELSEWHERE = {
     "interrater": "takes raters as columns: tests/multilevel/test_raters.py",
     "list_instruments": "takes no data",
     "load_instrument": "takes no data",
+    "mediation": "takes two frames: tests/studies/test_mediation.py",
     "perception_gap": "takes two frames: tests/studies/test_perception.py",
     "practice_trial": "takes lessons: tests/studies/test_trials.py",
     "reciprocity": "takes waves: tests/studies/test_cycle.py",
