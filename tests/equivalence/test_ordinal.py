@@ -232,7 +232,12 @@ def test_what_is_equal_at_each_step() -> None:
         "scalar": {"thresholds": set(), "loadings": set(), "intercepts": set(), "residuals": every},
         "strict": {"thresholds": set(), "loadings": set(), "intercepts": set(), "residuals": set()},
     }
-    factors: dict[str, set[str]] = {"configural": set(), "thresholds": set(), "metric": {"f", "g"}, "scalar": {"f", "g"}}
+    factors: dict[str, set[str]] = {
+        "configural": set(),
+        "thresholds": set(),
+        "metric": {"f", "g"},
+        "scalar": {"f", "g"},
+    }
     for step in STEPS:
         seen = ranges(found, step)
         assert {kind: seen[kind] for kind in free[step]} == free[step], step

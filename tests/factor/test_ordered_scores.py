@@ -189,7 +189,7 @@ def test_solutions_and_scores_round_trip(solution: EFAResult, rows: Array) -> No
 def test_what_does_not_fit_is_refused(solution: EFAResult, rows: Array) -> None:
     for method in ("regression", "bartlett", "ten_berge"):
         with pytest.raises(UnsupportedDataError, match="ebm"):
-            solution.score(rows, method)  # type: ignore[arg-type]
+            solution.score(rows, method)
     with pytest.raises(OptionError, match="ebm"):
         solution.score(rows, "eap")  # type: ignore[arg-type]
     with pytest.raises(UnsupportedDataError, match="regression score"):

@@ -118,7 +118,7 @@ class FactorScores(Result):
         if self.person_se is not None:
             columns |= {f"{name}_se": tuple(self.person_se[:, j]) for j, name in enumerate(self.columns)}
         columns["n_valid"] = tuple(int(n) for n in self.n_valid)
-        lost = np.isnan(self.scores).any(axis=1)
+        lost = [bool(row.any()) for row in np.isnan(self.scores)]
         columns["missing_reason"] = tuple(
             self._reason(n) if no else None for n, no in zip(self.n_valid, lost, strict=True)
         )

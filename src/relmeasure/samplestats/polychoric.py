@@ -273,7 +273,6 @@ def _estimated(
     fit = ordered_pairs(tables, correct, correct_tables, information)
     tau_variances, variances = influence_variances(fit.influence, tables)
     correlation, smallest, moved = definite(square(fit.rho, p), smooth=smooth)
-    numbers = {name: item.numbers for name, item in zip(names, fit.items, strict=True)}
     pairs = named_pairs(names, np.ones(len(fit.rho)))
     result = PolychoricResult(
         names=names,
@@ -281,7 +280,7 @@ def _estimated(
         correlation=correlation,
         se=square(np.sqrt(variances), p, diagonal=0.0),
         thresholds={name: item.cuts for name, item in zip(names, fit.items, strict=True)},
-        threshold_numbers=numbers,
+        threshold_numbers={name: item.numbers for name, item in zip(names, fit.items, strict=True)},
         threshold_se={name: np.sqrt(v) for name, v in zip(names, tau_variances, strict=True)},
         location=np.zeros(p),
         variance=np.ones(p),
@@ -299,13 +298,17 @@ def _estimated(
         correct_tables=correct_tables,
         information=information,
         n_corrected=fit.n_corrected,
-        parameters=(*(f"{name}|t{k}" for name in names for k in numbers[name]), *map("~~".join, pairs)),
+        parameters=(*_threshold_names(names, fit.items), *map("~~".join, pairs)),
         estimates=np.concatenate([*(item.cuts for item in fit.items), fit.rho]),
         estimate_variances=np.concatenate([*tau_variances, variances]),
         categories=dict(zip(names, tables.categories, strict=True)),
         tables=tables,
     )
     return dataclasses.replace(result, status=status_of(result)), fit.influence
+
+
+def _threshold_names(names: tuple[str, ...], items: list[Margin]) -> list[str]:
+    return [f"{name}|t{number}" for name, item in zip(names, items, strict=True) for number in item.numbers]
 
 
 def _check_options(correct: float, correct_tables: str, information: str) -> None:
