@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from relmeasure.exceptions import UnsupportedDataError
 from relmeasure.numerics.optimize import numerical_jacobian
 from relmeasure.structural.cases import cluster_sums
 from relmeasure.structural.discrepancy import Cached
@@ -268,8 +269,11 @@ class IncompleteTwoLevel(Cached):
         return self._curvature
 
     def candidate_information(self, x: Array, k: int, candidates: Candidates) -> tuple[Array, Array]:
-        """Not had with missing answers."""
-        raise NotImplementedError
+        """Not available: the expected information of incomplete clusters is not computed."""
+        raise UnsupportedDataError(
+            f"{len(candidates)} candidates of block {k} at {len(x)} parameters: expected information of incomplete "
+            "clusters is not available. Use missing='listwise'."
+        )
 
     # ------------------------------------------------------------------- scores
     def cluster_scores(self, x: Array, rows: Array, clusters: Array) -> Array:

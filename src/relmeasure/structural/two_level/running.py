@@ -12,7 +12,7 @@ from relmeasure.instruments.definition import Instrument
 from relmeasure.results import announce, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
 from relmeasure.structural.estimation import Solution, solve
-from relmeasure.structural.identification import check_identification
+from relmeasure.structural.identification import Identification, check_identification
 from relmeasure.structural.method import Method, method_of
 from relmeasure.structural.parameter_table import ParameterTable
 from relmeasure.structural.reading import Reading, is_statistic, open_rows
@@ -75,8 +75,8 @@ class _Task:
 
 
 def _fit(task: _Task) -> TwoLevelFit:
-    table, sample, cases = task.table, task.sample, task.reading.cases
-    engine = TwoLevelEngine(table, sample, task.method, cases)
+    table, sample = task.table, task.sample
+    engine = TwoLevelEngine(table, sample, task.method, task.reading.cases)
     groups = start_groups(sample)
     start = starting_values(table, groups)
 
@@ -93,7 +93,12 @@ def _fit(task: _Task) -> TwoLevelFit:
         max_iterations=task.call.max_iterations,
         fallback=starting_values(table, groups, given=False),
     )
-    fitted = TwoLevelFitted(engine, solution.x, solution.active)
+    return _report(task, TwoLevelFitted(engine, solution.x, solution.active), solution, identification)
+
+
+def _report(task: _Task, fitted: TwoLevelFitted, solution: Solution, identification: Identification) -> TwoLevelFit:
+    """Judge the solution, and put together what is told of it."""
+    table, sample, cases = task.table, task.sample, task.reading.cases
     raised, status = judge(fitted, solution, identification)
     covariance = fitted.covariance if status.level != "failed" else None
     if covariance is None:
@@ -102,9 +107,6 @@ def _fit(task: _Task) -> TwoLevelFit:
             text = "The information matrix is singular: there are no standard errors. The model is hardly identified."
             raised.append(NotIdentifiedWarning(text))
             status = replace(status, level="caution", reasons=(*status.reasons, text))
-    indices = _indices(task, fitted, solution)
-    notes = (*sample.notes, *announce([*task.warnings, *raised]))
-    read = Reading(sample, cases, task.reading.n_rows)
     made = TwoLevelFit(
         function=task.call.function,
         table=table,
@@ -112,13 +114,13 @@ def _fit(task: _Task) -> TwoLevelFit:
         method=task.method,
         x=frozen_array(solution.x),
         covariance=frozen_array(covariance),
-        indices=indices,
+        indices=_indices(task, fitted, solution),
         status=status,
         n_iterations=solution.minimum.iterations,
         active=tuple(relation.text for relation in solution.active),
         conf_level=task.call.conf_level,
-        provenance=provenance_of(task.call, read),
-        warnings=notes,
+        provenance=provenance_of(task.call, Reading(sample, cases, task.reading.n_rows)),
+        warnings=(*sample.notes, *announce([*task.warnings, *raised])),
     )
     made._with_rows(cases, fitted, task.reading.n_rows, task.reading.index)
     return made
