@@ -170,3 +170,12 @@ def test_warnings_point_at_the_users_line_and_stay_in_the_result() -> None:
 def test_a_result_prints_itself_instead_of_its_arrays() -> None:
     table = Table({"item": ("a", "b"), "mean": (1.5, 2.0)})
     assert repr(table) == str(table) == table.summary()
+
+
+def test_a_status_states_facts_and_gives_no_verdict() -> None:
+    assert (
+        Status("ok", converged=True, admissible=True, identified=True).summary() == "converged, admissible, identified"
+    )
+    assert Status("caution", converged=True, admissible=False).words == "caution (converged, not admissible)"
+    assert Status("failed", converged=False, reasons=("no",)).summary() == "failed (not converged)\n- no"
+    assert Status().summary() == "ok"

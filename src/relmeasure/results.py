@@ -182,9 +182,18 @@ class Status(Result):
         """True when nothing stands against the result."""
         return self.level == "ok"
 
+    @property
+    def words(self) -> str:
+        """The facts about the fit, or the level where there are none: no verdict on what was found."""
+        facts = [("converged", self.converged), ("admissible", self.admissible), ("identified", self.identified)]
+        told = ", ".join(word if holds else f"not {word}" for word, holds in facts if holds is not None)
+        if not told:
+            return self.level
+        return told if self.ok else f"{self.level} ({told})"
+
     def summary(self) -> str:
-        """Return the level and its reasons, one a line."""
-        return "\n".join([self.level, *(f"- {reason}" for reason in self.reasons)])
+        """Return the facts and the reasons, one a line."""
+        return "\n".join([self.words, *(f"- {reason}" for reason in self.reasons)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -333,7 +333,7 @@ def test_residuals(kind: Any, name: str) -> None:
 def test_standard_errors_of_scores() -> None:
     fit = cfa(HS, rows("hs"))
     for method, name in (("regression", "scores_se"), ("bartlett", "scores_bartlett_se")):
-        found = fit.scores(cast(Any, method), se=True)
+        found = fit.scores(method=cast(Any, method), se=True)
         assert found.iloc[0, 3:].to_numpy(float) == pytest.approx(stored()[name], abs=1e-5)
 
 
@@ -341,7 +341,7 @@ def test_standard_errors_of_scores() -> None:
 def test_scores_of_incomplete_rows(method: Any, name: str) -> None:
     fit = cfa(HS, rows("missing"), missing="fiml")
     theirs = np.array(stored()[name]["values"], dtype=float)
-    assert fit.scores(method).to_numpy()[: len(theirs)] == pytest.approx(theirs, abs=2e-5)
+    assert fit.scores(method=method).to_numpy()[: len(theirs)] == pytest.approx(theirs, abs=2e-5)
 
 
 def test_difference_tests_of_robust_statistics() -> None:

@@ -132,7 +132,7 @@ def test_residuals(which: str, parameterization: str) -> None:
 @pytest.mark.parametrize("method", ["EBM", "ML"])
 def test_scores(method: str) -> None:
     """Delta in one group; elsewhere lavaan 0.6-14 scores as if residual variances were those of delta (see below)."""
-    found = ordered_fit("single", "delta").scores("ebm" if method == "EBM" else "ml").to_numpy()[:60]
+    found = ordered_fit("single", "delta").scores(method="ebm" if method == "EBM" else "ml").to_numpy()[:60]
     theirs = np.array(stored()["scores"][f"delta_{method}"], dtype=float)
     finite = ~np.isnan(found).any(axis=1)
     assert finite.sum() >= 50
@@ -140,7 +140,7 @@ def test_scores(method: str) -> None:
 
 
 def test_scores_of_the_reference_group() -> None:
-    found = ordered_fit("three", "delta", "thresholds").scores("ebm").to_numpy()[:30]
+    found = ordered_fit("three", "delta", "thresholds").scores(method="ebm").to_numpy()[:30]
     theirs = stored()["scores"]["delta_groups_EBM"]
     first = theirs[0] if isinstance(theirs, list) else theirs["one"]
     assert found == pytest.approx(np.array(first, dtype=float), abs=1e-4)

@@ -60,19 +60,19 @@ def test_factor_scores(fit: StructuralFit, method: Any) -> None:
     """Regression and Bartlett scores of the first persons."""
     stored = {name.lower(): table for name, table in block("hs_ml")["scores"].items()}
     expected = np.array(stored[method.lower()]["values"], dtype=float)
-    found = fit.scores(method.lower()).to_numpy()[: len(expected)]
+    found = fit.scores(method=method.lower()).to_numpy()[: len(expected)]
     np.testing.assert_allclose(found, expected, atol=5e-5)
 
 
 def test_scores_of_other_people_and_their_errors(fit: StructuralFit) -> None:
     """The same persons handed in again get the same scores; standard errors beside them; an absent item is named."""
     data = frame("HolzingerSwineford1939")
-    np.testing.assert_allclose(fit.scores(data=data).to_numpy(), fit.scores().to_numpy(), atol=1e-10)
+    np.testing.assert_allclose(fit.scores(data).to_numpy(), fit.scores().to_numpy(), atol=1e-10)
     assert any("se" in column for column in fit.scores(se=True).columns)
     with pytest.raises(ColumnNotFoundError, match="x1"):
         fit.scores(data=data[ITEMS[1:]])
     with pytest.raises(OptionError):
-        fit.scores("thurstone")  # type: ignore[arg-type]
+        fit.scores(method="thurstone")  # type: ignore[arg-type]
 
 
 def test_reliability_from_the_fit(fit: StructuralFit) -> None:

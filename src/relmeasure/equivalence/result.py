@@ -149,7 +149,7 @@ class InvarianceResult(Result):
         else:
             sizes = f"{', '.join(self.groups)} ({self.group_sizes[0]} persons)"
         lines = [
-            f"invariance: {self.status.level}",
+            f"invariance: models {self.status.words}",
             f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}",
         ]
         lines += [self.provenance.rule, "", *_printed(self.steps), ""]

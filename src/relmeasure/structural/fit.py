@@ -311,9 +311,9 @@ class StructuralFit(Result):
     # ------------------------------------------------------------------- scores and composites
     def scores(
         self,
-        method: ScoreMethod | None = None,
-        *,
         data: Any = None,
+        *,
+        method: ScoreMethod | None = None,
         se: bool = False,
         allow_inadmissible: bool = False,
         kind: FrameKind = "pandas",
@@ -322,12 +322,12 @@ class StructuralFit(Result):
 
         Parameters
         ----------
+        data : frame or array, optional
+            Persons to score; default: those of the fit. A fit restored from a dict has no rows and needs them.
         method : {"regression", "bartlett", "ebm", "ml"}, optional
             Conditional means (shrunk towards the mean; best correlation with the factor; the default), or conditionally
             unbiased scores. With ordered items: modes of the posterior (empirical Bayes modal, the default) or of the
             likelihood (NaN where it has no maximum: all answers extreme).
-        data : frame or array, optional
-            Persons to score; default: those of the fit. A fit restored from a dict has no rows and needs them.
         se : bool
             Add ``<factor>_se``: standard deviation of factor given score, or of score given factor.
         allow_inadmissible : bool

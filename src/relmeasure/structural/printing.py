@@ -27,7 +27,7 @@ _FIXED_UNLESS_FREED = ("~1", "~*~")  # a row an item that says nothing while not
 
 def summarize(fit: StructuralFit) -> str:
     """Return the method, the fit, the estimates, and what stands against them."""
-    lines = [f"{fit.function}: {fit.status.level}", *(f"! {reason}" for reason in fit.status.reasons)]
+    lines = [f"{fit.function}: {fit.status.words}", *(f"! {reason}" for reason in fit.status.reasons)]
     lines += [fit.method.words, f"{fit.sample.n_obs} rows; {fit.sample.rule}"]
     if fit.table.n_groups > 1:
         sizes = ", ".join(f"{group.name} ({group.n_obs})" for group in fit.sample.groups)

@@ -81,7 +81,7 @@ class DimensionalityResult(Result):
 
     def summary(self) -> str:
         """Return the answer, the models side by side, the bifactor indices and the factor correlations."""
-        lines = [f"dimensionality: {self.status.level}", self.provenance.rule, "", self.models.to_text()]
+        lines = [f"dimensionality: models {self.status.words}", self.provenance.rule, "", self.models.to_text()]
         for title, table in (
             ("From the bifactor model", self.indices),
             ("Scales in the bifactor model", self.scales),

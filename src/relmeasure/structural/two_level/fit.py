@@ -150,10 +150,10 @@ class TwoLevelFit(StructuralFit):
     # ------------------------------------------------------------------- scores and composites
     def scores(
         self,
-        method: ScoreMethod | None = None,
-        *,
-        level: Level = "within",
         data: Any = None,
+        *,
+        method: ScoreMethod | None = None,
+        level: Level = "within",
         cluster: Any = None,
         se: bool = False,
         allow_inadmissible: bool = False,
@@ -163,11 +163,11 @@ class TwoLevelFit(StructuralFit):
 
         Parameters
         ----------
+        data : frame or array, optional
+            Persons to score, with ``cluster``; default: those of the fit.
         method : {"regression"}, optional
         level : {"within", "between"}
             A row a person (what sets them apart from their class), or a row a cluster, with its label and size.
-        data : frame or array, optional
-            Persons to score, with ``cluster``; default: those of the fit.
         cluster : str or array (n,), optional
             Clusters of ``data``.
         se : bool

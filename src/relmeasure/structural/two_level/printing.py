@@ -19,7 +19,7 @@ SHOWN = ("lhs", "op", "rhs", "label", "est", "se", "z", "pvalue", "lower", "uppe
 def summarize_levels(fit: TwoLevelFit) -> str:
     """Return the method, the sizes, the fit, the estimates of each level, and what stands against them."""
     sums = fit.sample.sums
-    lines = [f"{fit.function}, two levels: {fit.status.level}", *(f"! {reason}" for reason in fit.status.reasons)]
+    lines = [f"{fit.function}, two levels: {fit.status.words}", *(f"! {reason}" for reason in fit.status.reasons)]
     lines += [
         fit.method.words,
         f"{sums.n_obs} rows in {sums.n_clusters} clusters of {sums.n.min()} to {sums.n.max()} rows "
