@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from relmeasure.exceptions import (
     OptionError,
     TooFewObservationsError,
 )
+from relmeasure.multilevel import elimination
 from relmeasure.multilevel.decision import DecisionStudy, decide, parsed_terms
 from relmeasure.multilevel.generalizability import Generalizability, generalizability
 from relmeasure.multilevel.random_effects import Crossed, Effect, Nested, design_of
@@ -109,6 +112,25 @@ def test_one_effect_is_the_one_way_model(seed: int, restricted: bool) -> None:
         found = maximise(design, restricted=restricted)
         assert found.deviance == pytest.approx(closed.deviance, abs=1e-7)
         assert found.variances == pytest.approx([closed.tau2, closed.sigma2], rel=1e-4, abs=1e-4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 100_000), st.sampled_from(["dense", "sparse", "no step"]))
+def test_elimination_is_linear_algebra(seed: int, way: str) -> None:
+    """The parts of the likelihood from the covariance matrix written out, for crossed effects, also at zero."""
+    rng = np.random.default_rng(seed)
+    n = 60
+    codes = [np.unique(rng.integers(0, m, n), return_inverse=True)[1] for m in (25, 9, 9, 4)]
+    effects = [Effect(str(k), c, int(c.max()) + 1) for k, c in enumerate(codes)]
+    y, gamma = rng.normal(5, 1, n), rng.uniform(0, 2, 4) * rng.integers(0, 2, 4)
+    changed: Mapping[str, int] = {"dense": {}, "sparse": {"_DENSE": 0}, "no step": {"_MOST_PAIRS": -1}}[way]
+    with mock.patch.dict(vars(elimination), changed):
+        found = Crossed(y, effects).parts(gamma)
+    v = np.eye(n) + sum(g * (c[:, None] == c) for g, c in zip(gamma, codes, strict=True))
+    ones, inverse = np.ones(n), np.linalg.inv(v)
+    mu = ones @ inverse @ y / (ones @ inverse @ ones)
+    expected = (mu, np.linalg.slogdet(v)[1], (y - mu) @ inverse @ (y - mu), ones @ inverse @ ones)
+    assert (found.mu, found.log_det, found.residual, found.information) == pytest.approx(expected, rel=1e-9)
 
 
 @settings(max_examples=15, deadline=None)

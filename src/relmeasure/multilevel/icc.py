@@ -372,23 +372,6 @@ def _one_variable(stats: ClusterSums) -> None:
 
 
 # --------------------------------------------------------------------------- parts
-def _estimated(
-    one_way: OneWay, mean_size: float, method: IccMethod, conf_level: float
-) -> tuple[Components, tuple[float, float, float, float], float, float, str]:
-    """Components, bounds of both ICCs, ICC(2), ICC(1) at the mean size, and how the bounds were made."""
-    ms_between, ms_within, k0 = anova(one_way)
-    if method == "anova":
-        how = "F distribution" + (", exact" if len(np.unique(one_way.n)) == 1 else f", approximate with k0 = {k0:.2f}")
-        icc2 = 1 - ms_within / ms_between if ms_between > 0 else math.nan
-        mean_k = (ms_between - ms_within) / (ms_between + (mean_size - 1) * ms_within)
-        bounds = _f_bounds(ms_between, ms_within, one_way, k0, conf_level)
-        return _anova_components(one_way), bounds, icc2, mean_k, how
-    components = likelihood(one_way, restricted=method == "reml")
-    low, high = profile_interval(one_way, restricted=method == "reml", conf_level=conf_level)
-    bounds = (low, high, _step_up(low, mean_size), _step_up(high, mean_size))
-    return components, bounds, float(components.reliability(mean_size)), math.nan, "profile likelihood"
-
-
 def _require(stats: OneWay) -> None:
     if stats.n_clusters < 2 or stats.n_obs <= stats.n_clusters or stats.n_clusters <= stats.n_groups:
         raise TooFewObservationsError(

@@ -3,8 +3,8 @@
 Model: y = mu + sum over effects of a level's deviation + residual. With gamma the variances of the effects in units of
 the residual variance, the (restricted) likelihood needs three numbers: the log determinant of V, the residual sum of
 squares in the metric of V, and the information on mu. For effects nested in one another (lessons in teachers, classes
-in schools) they follow from one pass up the tree; for crossed effects from a sparse factorisation of the mixed model
-equations (Bates, Maechler, Bolker & Walker, 2015, Journal of Statistical Software 67(1), sections 3.4 to 3.6).
+in schools) they follow from one pass up the tree; for crossed effects from a factorisation of the mixed model equations
+(Bates, Maechler, Bolker & Walker, 2015, Journal of Statistical Software 67(1), sections 3.4 to 3.6).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+
+from relmeasure.multilevel.elimination import Elimination
 
 __all__ = ["Crossed", "Design", "Effect", "Nested", "Parts", "design_of"]
 
@@ -97,53 +98,44 @@ class Nested:
 
 
 class Crossed:
-    """Any random effects: sparse mixed model equations, from sums over levels and pairs of levels only."""
+    """Any random effects: mixed model equations, from sums over levels and pairs of levels only."""
 
     def __init__(self, value: Array, effects: Sequence[Effect]) -> None:
         self.n_obs, self.n_effects = len(value), len(effects)
         self._center = float(value.mean())
         centered = value - self._center
-        self._levels = np.array([effect.levels for effect in effects])
-        self._counts = np.concatenate([np.bincount(e.codes, minlength=e.levels) for e in effects]).astype(float)
-        self._sums = np.concatenate([np.bincount(e.codes, weights=centered, minlength=e.levels) for e in effects])
+        self._order = sorted(range(len(effects)), key=lambda k: -effects[k].levels)
+        ordered = [effects[k] for k in self._order]
+        self._levels = np.array([effect.levels for effect in ordered])
+        counts = np.concatenate([np.bincount(e.codes, minlength=e.levels) for e in ordered]).astype(float)
+        sums = np.concatenate([np.bincount(e.codes, weights=centered, minlength=e.levels) for e in ordered])
+        self._sides = np.column_stack([sums, counts])
         self._square = float(centered @ centered)
-        self._effects = effects
-
-    @cached_property
-    def _pattern(self) -> tuple[Codes, Codes, Codes, Array]:
-        """Z'Z by columns: rows, columns, where each column starts, counts."""
-        start = np.concatenate([[0], np.cumsum(self._levels)[:-1]])
-        size = len(self._counts)
-        rows, columns, counts = [np.arange(size)], [np.arange(size)], [self._counts]
-        for a, one in enumerate(self._effects):
-            for b, other in enumerate(self._effects[:a]):
-                both, count = np.unique(one.codes * other.levels + other.codes, return_counts=True)
-                i, j = both // other.levels + start[a], both % other.levels + start[b]
-                rows += [i, j]
-                columns += [j, i]
-                counts += [count.astype(float), count.astype(float)]
-        row, column, value = np.concatenate(rows), np.concatenate(columns), np.concatenate(counts)
-        order = np.lexsort((row, column))
-        row, column, value = row[order], column[order], value[order]
-        return row, column, np.searchsorted(column, np.arange(size + 1)), value
+        self._elimination = Elimination(self._levels.tolist(), counts, *_meetings(ordered))
 
     def parts(self, gamma: Array) -> Parts:
-        """Factor I + L Z'Z L with L the relative standard deviations, and solve for the mean and the fit."""
-        from scipy.sparse import csc_matrix
-        from scipy.sparse.linalg import splu
+        """Factor I + L Z'Z L with L the relative standard deviations; the mean and the fit follow from its forms."""
+        scale = np.sqrt(np.repeat(gamma[self._order], self._levels))
+        log_det, form = self._elimination.solve(scale, scale[:, None] * self._sides)
+        yy, xy, xx = self._square - form[0, 0], -form[0, 1], self.n_obs - form[1, 1]  # centred values sum to zero
+        offset = float(xy / xx)
+        return Parts(self._center + offset, log_det, float(yy - xy * offset), float(xx))
 
-        scale = np.sqrt(np.repeat(gamma, self._levels))
-        row, column, pointer, count = self._pattern
-        values = count * scale[row] * scale[column] + (row == column)
-        matrix = csc_matrix((values, row, pointer), shape=(len(scale), len(scale)))
-        factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        log_det = float(np.log(np.abs(factor.U.diagonal())).sum())
-        solved = factor.solve(np.column_stack([scale * self._sums, scale * self._counts]))
-        yy = self._square - float(scale * self._sums @ solved[:, 0])
-        xy = -float(scale * self._counts @ solved[:, 0])  # the sum of the centred values is zero
-        xx = self.n_obs - float(scale * self._counts @ solved[:, 1])
-        offset = xy / xx
-        return Parts(self._center + offset, log_det, yy - xy * offset, xx)
+
+def _meetings(effects: Sequence[Effect]) -> tuple[Codes, Codes, Array]:
+    """Pairs of levels of different effects, the earlier effect's first, and the rows in which they meet."""
+    start = np.cumsum([0, *(effect.levels for effect in effects)])
+    rows, columns, together = [], [], []
+    for b, other in enumerate(effects):
+        for a, one in enumerate(effects[:b]):
+            both, count = np.unique(one.codes * other.levels + other.codes, return_counts=True)
+            rows.append(both // other.levels + start[a])
+            columns.append(both % other.levels + start[b])
+            together.append(count.astype(float))
+    if not rows:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing, np.zeros(0)
+    return np.concatenate(rows), np.concatenate(columns), np.concatenate(together)
 
 
 def relative_deviance(parts: Parts, n_obs: int, *, restricted: bool) -> float:
