@@ -49,6 +49,10 @@ def test_the_attacker_learns_nothing_about_fewer_than_six(data: st.DataObject) -
         assert gone or size >= 6
     for students in _attack(n, parents, found):
         assert students >= 6 or students == 0
+    kept = [k for k, size in enumerate(n) if size]
+    if kept:  # classes without answers change nothing for the others
+        without = suppress([n[k] for k in kept], *([labels[k] for k in kept] for labels in parents), minimum=6)
+        assert [found.cells[k] for k in kept] == list(without.cells)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,10 @@ def test_the_attacker_learns_nothing_about_fewer_than_six(data: st.DataObject) -
     [
         ([20, 21, 22], "AAA", (False, False, False)),
         ([4, 20, 25], "AAA", (True, True, False)),
+        ([0, 20, 25], "AAA", (True, False, False)),
+        ([0, 0, 25], "AAA", (True, True, False)),
+        ([0, 4, 20, 25], "AAAA", (True, True, True, False)),
+        ([0, 4, 3, 25], "AAAA", (True, True, True, False)),
         ([3, 4, 25], "AAA", (True, True, False)),
         ([2, 3, 25], "AAA", (True, True, True)),
         ([5, 9, 10, 11], "AABB", (True, True, False, False)),

@@ -88,7 +88,7 @@ class _Node:
     def residual(self) -> tuple[int, int]:
         """Students and cells beneath this node that a reader of everything published cannot see."""
         if not self.children:
-            return (self.n, 1) if self.hidden else (0, 0)
+            return (self.n, int(self.n > 0)) if self.hidden else (0, 0)  # a cell of nobody has nothing to protect
         if not self.hidden:
             return (0, 0)
         parts = [child.residual() for child in self.children]
@@ -97,8 +97,9 @@ class _Node:
     def hide(self) -> None:
         """Hide this node; a total is hidden only if one of its parts is hidden too."""
         self.hidden = True
-        if self.children and all(not child.hidden for child in self.children):
-            min(self.children, key=_by_size).hide()
+        parts = [child for child in self.children if child.n > 0]
+        if parts and all(not child.hidden for child in parts):
+            min(parts, key=_by_size).hide()
 
 
 def suppress(n: Sequence[int], *parents: Sequence[Hashable], minimum: int = 6) -> Suppression:
@@ -107,7 +108,8 @@ def suppress(n: Sequence[int], *parents: Sequence[Hashable], minimum: int = 6) -
     Parameters
     ----------
     n : sequence of int
-        Students behind each cell (a class, or a subgroup of a class).
+        Students behind each cell (a class, or a subgroup of a class). A cell of nobody is hidden, and needs no other
+        cell to protect it.
     *parents : sequence of labels
         For each level of published totals, lowest first, the label of the total that each cell belongs to (school, then
         district). Levels are nested: cells of one school lie in one district. The total over all cells counts as

@@ -1,39 +1,40 @@
 """The command line: ``relmeasure list | show | form | template | new | lint | check | score | reliability | ...``.
 
 Exit codes: 0 done (``check``: the scores can be used), 1 ``check`` found that they should not be used (with
-``--strict``: or only with care), or ``lint`` found a problem, 2 a wrong call, wrong data or a missing extra, 130
-interrupted.
+``--strict``: or only with care), ``lint`` found a problem, or ``classes`` and ``monitor`` may show no class, 2 a wrong
+call, wrong data or a missing extra, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from relmeasure._version import __version__
 from relmeasure.classical import reliability as compute_reliability
 from relmeasure.cli.authoring import form_command, lint_command, new_command, template_command
+from relmeasure.cli.classes import classes_command, monitor_command
 from relmeasure.cli.demo import DEFAULT_SEED, run_demo
 from relmeasure.cli.display import console, errors, print_instrument, print_json, print_table
 from relmeasure.cli.options import DataArg, EngineOpt, InstrumentArg, JsonOpt, LangOpt, OutOpt, ScalesOpt, UnknownOpt
+from relmeasure.cli.running import show_result, told, working
 from relmeasure.cli.tables import read_table, write_table, write_text
-from relmeasure.exceptions import OptionError, RelmeasureError, RelmeasureWarning
+from relmeasure.exceptions import OptionError, RelmeasureError
 from relmeasure.instruments import json_schema, list_instruments, load_instrument
 from relmeasure.reports import instrument_page
-from relmeasure.results import Result, Table
+from relmeasure.results import Table
 from relmeasure.samplestats.moments import MissingMethod
 from relmeasure.scoring import score as compute_scores
 from relmeasure.studies.screening import check as run_check
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
     name="relmeasure",
@@ -47,10 +48,13 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; every error that is ours is one line on standard error and exit code 2."""
     try:
-        sys.exit(app(standalone_mode=False))  # typer.Exit(code) comes back as the code
+        code = app(standalone_mode=False)  # typer.Exit(code) comes back as the code, an interrupt as 130
+        if code == _INTERRUPTED:
+            errors.print("interrupted")
+        sys.exit(code)
     except (typer.Abort, KeyboardInterrupt):
         errors.print("interrupted")
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except RelmeasureError as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -141,9 +145,9 @@ def check(
 ) -> None:
     """Say whether the scores can be used: codes, keys, missing answers, floor and ceiling, one dimension or more."""
     loaded = load_instrument(instrument)
-    with _working("checking"), _told(quiet=True):
+    with working("checking"), told(quiet=True):
         result = run_check(loaded, read_table(data, engine), unknown=unknown, scales=scales)
-    _show_result(result, as_json)
+    show_result(result, as_json)
     if result.status.level == "failed" or (strict and result.status.level == "caution"):
         raise typer.Exit(1)
 
@@ -161,7 +165,7 @@ def score(
 ) -> None:
     """Append score, number of valid answers and reason of a missing score for every scale."""
     loaded = load_instrument(instrument)
-    with _working("scoring"), _told():
+    with working("scoring"), told():
         frame = read_table(data, engine)
         scored = compute_scores(loaded, frame, prefix=prefix, scales=scales, unknown=unknown)
         write_table(scored, out)
@@ -185,11 +189,15 @@ def reliability(
 ) -> None:
     """Report the reliability of every scale, with interval, N and the rule that made the N."""
     loaded = load_instrument(instrument)
-    with _working("estimating reliability"), _told(quiet=True):
+    with working("estimating reliability"), told(quiet=True):
         result = compute_reliability(loaded, read_table(data, engine), scales=scales, missing=missing, unknown=unknown)
     if out is not None:
         write_table(result.to_frame(), out)
-    _show_result(result, as_json)
+    show_result(result, as_json)
+
+
+app.command("classes")(classes_command)
+app.command("monitor")(monitor_command)
 
 
 @app.command()
@@ -200,44 +208,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulated school.")] = DEFAULT_SEED,
 ) -> None:
     """Simulate a school with known reliability, then check, score and report it, and say what the tables mean."""
-    with _told(quiet=True):
+    with told(quiet=True):
         run_demo(out, seed)
 
 
 # --------------------------------------------------------------------------- helpers
-def _show_result(result: Result, as_json: bool) -> None:
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
-
-
 def _flat(value: Any) -> Any:
     if isinstance(value, dict):
         return value.get("en") or next(iter(value.values()), "")
     return value
-
-
-@contextmanager
-def _working(what: str) -> Iterator[None]:
-    """Show a moving bar with the time passed, on standard error, when a person is watching."""
-    if not errors.is_terminal:
-        yield
-        return
-    with Progress(TextColumn(what), BarColumn(), TimeElapsedColumn(), console=errors, transient=True) as bar:
-        bar.add_task(what, total=None)
-        yield
-
-
-@contextmanager
-def _told(quiet: bool = False) -> Iterator[None]:
-    """Print our own warnings as one line each on standard error; with ``quiet`` the result printed says them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RelmeasureWarning)
-        yield
-    for warning in caught:
-        if isinstance(warning.message, RelmeasureWarning):
-            if not quiet:
-                errors.print(f"warning: {warning.message}", markup=False, highlight=False, soft_wrap=True)
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -15,6 +15,7 @@ from relmeasure.exceptions import (
     UnsupportedDataError,
     shorten,
 )
+from relmeasure.responses.frames import require_same_index
 from relmeasure.samplestats.clusters import ClusterSums, cluster_sums, coded_labels, has_label
 
 __all__ = ["ClusterRows", "as_clusters", "as_rows", "numbers"]
@@ -58,6 +59,7 @@ def as_rows(data: Any, *, cluster: Any) -> ClusterRows:
 
 def _columns(data: Any, cluster: Any) -> tuple[list[str], Array, Array]:
     """Item names, a float matrix and a label per row."""
+    require_same_index(data, cluster=cluster)
     if isinstance(data, (list, tuple, np.ndarray)):
         array = np.asarray(data)
         matrix = array[:, None] if array.ndim == 1 else array

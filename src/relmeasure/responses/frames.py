@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals.stable.v2 as nw
 from narwhals.exceptions import DuplicateError
 
-from relmeasure.exceptions import ColumnNotFoundError, DuplicateColumnError, UnsupportedDataError, shorten
+from relmeasure.exceptions import ColumnNotFoundError, DataError, DuplicateColumnError, UnsupportedDataError, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,6 +159,44 @@ def array_frame(values: np.ndarray[Any, Any], names: Sequence[str]) -> Any:
     import pandas as pd
 
     return pd.DataFrame(values, columns=list(names), copy=False)
+
+
+def require_same_index(data: Any, **given: Any) -> None:
+    """Refuse weights or labels of a pandas Series whose index is not that of the data.
+
+    Everything here goes by position; two pandas objects with different indexes say that their rows do not.
+
+    Parameters
+    ----------
+    data : anything a user hands in
+    **given
+        Argument name to what it was given; what is no pandas object has no index.
+
+    Raises
+    ------
+    DataError
+        As many rows in another order, or with other labels.
+    """
+    own = _index_of(data)
+    if own is None:
+        return
+    for argument, values in given.items():
+        index = _index_of(values)
+        if index is not None and len(index) == len(own) and not index.equals(own):
+            raise DataError(
+                f"{argument}= is a Series with another index than the data: its rows may stand in another order. Bring "
+                f"it into the order of the data ({argument}.loc[data.index]), or hand in its values "
+                f"({argument}.to_numpy()) if the order is the same.",
+                argument=argument,
+            )
+
+
+def _index_of(value: Any) -> Any:
+    """Index of a pandas object, or of the pandas frame that responses were bound from."""
+    if type(value).__module__.startswith("relmeasure."):
+        raw = getattr(value, "responses", value)
+        value = getattr(raw, "frame", None)
+    return getattr(value, "index", None) if type(value).__module__.partition(".")[0] == "pandas" else None
 
 
 def _engine(implementation: Implementation) -> str | None:

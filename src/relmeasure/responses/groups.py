@@ -9,7 +9,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from relmeasure.exceptions import ColumnNotFoundError, DataError
+from relmeasure.exceptions import ColumnNotFoundError, DataError, NonNumericError
 from relmeasure.responses.binding import WORKING
 
 __all__ = ["GroupSums", "group_sums", "where_present"]
@@ -18,6 +18,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _BAD = f"{WORKING}bad"
 """Working column: rows whose weight is no weight."""
+
+_NUMBER = r"^\s*\+?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$"
+"""Text that is a number of at least zero."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ def group_sums(
     ------
     ColumnNotFoundError
         A column is not in the frame.
-    DataError
-        A weight is missing, zero or negative.
+    DataError, NonNumericError
+        A weight is missing, zero or negative, or no number.
     """
     native = nw.from_native(frame)
     names = native.collect_schema().names()
@@ -141,6 +144,7 @@ def group_sums(
         *(part for k, v in enumerate(values) for part in _parts(k, v, cuts, weights)),
     ]
     if weights:
+        native = _with_numbers(native, weights)
         weight = nw.col(weights).cast(nw.Float64)
         bad = weight.is_null() | weight.is_nan() | ~(weight > 0)
         parts.append(bad.cast(nw.Int64).alias(_BAD))
@@ -168,6 +172,17 @@ def _parts(k: int, name: str, cuts: Mapping[str, float] | None, weights: str | N
         if cuts and name in cuts:
             summed["v"] = nw.when(value < cuts[name]).then(weight)
     return [expression.alias(f"{WORKING}{letter}{k}") for letter, expression in summed.items()]
+
+
+def _with_numbers(frame: Any, weights: str) -> Any:
+    """Weights that stand as text (a CSV file read as text) as numbers; what is no number becomes missing."""
+    dtype = frame.collect_schema()[weights]
+    if dtype.is_numeric():
+        return frame
+    if dtype != nw.String:
+        raise NonNumericError(f"weights='{weights}' holds {dtype}: weights are numbers.", column=weights)
+    column = nw.col(weights)
+    return frame.with_columns(nw.when(column.str.contains(_NUMBER)).then(column).cast(nw.Float64).alias(weights))
 
 
 def _streamed(query: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:

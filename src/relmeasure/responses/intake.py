@@ -15,7 +15,7 @@ from relmeasure.exceptions import NonNumericError, OptionError, UnsupportedDataE
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import WORKING, KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.codes import count_rows
-from relmeasure.responses.frames import Frame, open_frame
+from relmeasure.responses.frames import Frame, open_frame, require_same_index
 from relmeasure.responses.items import ItemPlan
 from relmeasure.responses.matrices import FloatMatrix, keyed_expressions, matrices, numeric_frame, plain_pandas
 from relmeasure.responses.published import estimated_moments, pair_moments
@@ -108,6 +108,7 @@ def _summed(
 
     ``make(values, names, weights=)`` makes the statistic of a block of rows.
     """
+    require_same_index(data, weights=weights)
     if isinstance(data, np.ndarray):
         names = [f"x{k + 1}" for k in range(data.shape[1])] if data.ndim == 2 else []
         return make(_plain_array(data), names, weights=_weights_array(weights)), ()
@@ -257,6 +258,7 @@ def scale_moments(
     if missing not in get_args(MissingMethod):
         raise OptionError.from_value("missing", missing, get_args(MissingMethod))
     raw = data.responses if isinstance(data, KeyedResponses) else data
+    require_same_index(raw, weights=weights)
     responses, raised = bound(instrument, raw, scales=scale_ids, unknown=unknown)
     announce(raised)
     wanted = responses.scales if scale_ids is None else tuple(dict.fromkeys(scale_ids))

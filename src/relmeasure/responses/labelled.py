@@ -11,7 +11,7 @@ import numpy as np
 
 from relmeasure.exceptions import DataError, TooFewObservationsError, UnsupportedDataError, shorten
 from relmeasure.responses.clusters import as_rows
-from relmeasure.responses.frames import open_frame
+from relmeasure.responses.frames import open_frame, require_same_index
 from relmeasure.responses.matrices import numeric_frame
 from relmeasure.results import FloatArray, IntArray
 from relmeasure.samplestats.clusters import coded_labels, has_label
@@ -135,6 +135,7 @@ def grouped_values(data: Any, *, cluster: Any, group: Any = None) -> GroupedValu
     DataError
         Several variables, or a cluster in two groups.
     """
+    require_same_index(data, cluster=cluster, group=group)
     if group is None:
         rows = as_rows(data, cluster=cluster)
         _one_variable(rows.names)

@@ -19,7 +19,7 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.responses.binding import KeyedResponses, Responses
-from relmeasure.responses.frames import Frame, open_frame
+from relmeasure.responses.frames import Frame, open_frame, require_same_index
 from relmeasure.responses.matrices import keyed_expressions, matrices, numeric_frame
 from relmeasure.samplestats.contingency import observed_categories
 from relmeasure.samplestats.estimates import MomentEstimate
@@ -63,6 +63,7 @@ def read_rows(data: Any, weights: Any, exclude: Iterable[str | None] = ()) -> Or
     """Return rows of anything a user may hand in; ``weights`` and ``exclude`` are as in ``as_tables``."""
     if isinstance(data, np.ndarray):
         return _array_rows(data, weights)
+    require_same_index(data, weights=weights)
     if isinstance(data, (tuple, MomentSums, MomentEstimate)):
         raise UnsupportedDataError(
             "A matrix has no thresholds: correlations of ordered answers need the rows, or their tables."

@@ -20,7 +20,7 @@ from relmeasure.exceptions import (
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.codes import collected
-from relmeasure.responses.frames import Source, open_frame
+from relmeasure.responses.frames import Source, open_frame, require_same_index
 from relmeasure.responses.matrices import numeric_frame, plain_pandas
 from relmeasure.samplestats.clusters import has_label
 
@@ -90,6 +90,9 @@ def as_variables(
     ColumnNotFoundError, NonNumericError, DuplicateColumnError, UnsupportedDataError, DataError
     """
     raised: list[RelmeasureWarning] = []
+    require_same_index(data, group=group, weights=weights)
+    for cluster in clusters:
+        require_same_index(data, cluster=cluster)
     if instrument is not None and not isinstance(data, KeyedResponses):
         responses, raised = bound(instrument, data, scales=scales, unknown=unknown)
         data = responses.keyed()

@@ -95,11 +95,14 @@ def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[Relmeasur
 
 
 # --------------------------------------------------------------------------- checks
-def check_scales(instrument: Instrument, scales: Sequence[str], level: str) -> None:
-    """Refuse a level that does not exist, and scales that are not valid at it."""
+def check_scales(instrument: Instrument, scales: Sequence[str] | None, level: str) -> tuple[str, ...]:
+    """The scales that are wanted (default: all); those unknown or not valid at the level are refused."""
+    wanted = instrument.scale_ids if scales is None else (scales,) if isinstance(scales, str) else tuple(scales)
     if level not in {"class", "teacher", "school"}:
         raise OptionError.from_value("level", level, ("class", "teacher", "school"))
-    for name in scales:
+    for name in wanted:
+        if name not in instrument.scale_ids:
+            raise OptionError.from_value("scales", name, instrument.scale_ids)
         levels = instrument.scale(name).levels
         if level not in levels:
             raise LevelError(
@@ -108,6 +111,7 @@ def check_scales(instrument: Instrument, scales: Sequence[str], level: str) -> N
                 scale=name,
                 level=level,
             )
+    return wanted
 
 
 def check_gates(min_disclose: int, min_report: int, conf_level: float) -> None:

@@ -124,7 +124,9 @@ class ClassWave:
         """For each scale what is hidden; scales that share items are hidden together."""
         out: list[Any] = [None] * len(self.sums.names)
         for group in self.linked:
-            smallest = self.sums.n[:, list(group)].min(axis=1).astype(int).tolist()
+            n = self.sums.n[:, list(group)]
+            # nobody behind one of several scales is somebody to protect on the others
+            smallest = np.where(n.max(axis=1) > 0, np.maximum(n.min(axis=1), 1), 0).astype(int).tolist()
             decision = suppress(smallest, *self.parents, minimum=self.gates.min_disclose)
             for k in group:
                 out[k] = decision

@@ -89,7 +89,9 @@ class ClassroomScores(Result):
             f"Hidden below {self.min_disclose} students, and where totals would give a hidden class back; "
             f"'{LOW}' below {self.min_report} students or below reliability {self.min_reliability:.2f}."
         )
-        return "\n".join([Table.from_rows(rows).to_text(), gates, *(note.summary() for note in self.warnings)])
+        return "\n".join(
+            [Table.from_rows(rows).to_text(), gates, *self.status.reasons, *(note.summary() for note in self.warnings)]
+        )
 
 
 def classroom_scores(
@@ -203,8 +205,7 @@ def classroom_scores(
     >>> sorted(set(result.to_frame()["status"]))
     ['low reliability', 'reportable', 'suppressed']
     """
-    wanted = tuple(scales) if scales is not None else instrument.scale_ids
-    check_scales(instrument, wanted, level)
+    wanted = check_scales(instrument, scales, level)
     check_gates(min_disclose, min_report, conf_level)
     _check_interval(interval, n_boot)
     cuts = point_of_each("below", below, wanted, instrument)

@@ -204,8 +204,7 @@ def monitor(
     >>> sorted(set(result.overview["status"]))
     ['look again', 'no sign', 'support needed']
     """
-    wanted = tuple(scales) if scales is not None else instrument.scale_ids
-    check_scales(instrument, wanted, level)
+    wanted = check_scales(instrument, scales, level)
     check_gates(min_disclose, min_report, conf_level)
     _check(change_against, lowest, fdr, n_draws, student, wave, compare)
     points = point_of_each("standard", standard, wanted)

@@ -92,6 +92,7 @@ def perception_gap(
     *,
     cluster: str = "class_id",
     teacher_cluster: str | None = None,
+    school: str | None = None,
     scales: Sequence[str] | Mapping[str, str] | None = None,
     outcome: str | None = None,
     min_disclose: int = 6,
@@ -123,6 +124,9 @@ def perception_gap(
         One row a student.
     cluster, teacher_cluster : str
         Column with the class in the students' data, and in the teachers' (default: the same name).
+    school : str, optional
+        Column of the students' data with the school of a class. Name it if ``classroom_scores`` is published with its
+        school totals: the same classes are hidden then.
     scales : sequence of str, or mapping of teacher scale to student scale, optional
         Default: the scale ids that both forms have.
     outcome : str, optional
@@ -190,9 +194,9 @@ def perception_gap(
         teacher_instrument, teacher_data, list(pairs), cluster=own, unknown=unknown, columns=extra
     )
     theirs = list(dict.fromkeys(pairs.values()))
-    read = read_classes(student_instrument, student_data, theirs, [cluster], unknown=unknown)
+    read = read_classes(student_instrument, student_data, theirs, [school, cluster], unknown=unknown)
     gates = Gates(min_disclose, min_report, 0.0, conf_level)
-    (classes,) = waves_of(read.sums, student_instrument, theirs, gates, cluster=cluster)
+    (classes,) = waves_of(read.sums, student_instrument, theirs, gates, cluster=cluster, school=school)
     raised = [*read.raised, *raised, *_unmatched(teachers, classes)]
     target = _outcome(outcome, from_teacher, teachers, read, cluster)
     rows, overall, surface = [], [], []
