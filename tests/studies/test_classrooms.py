@@ -266,3 +266,17 @@ def test_a_cut_off_the_scored_range_is_refused(instrument: Instrument, answers: 
     for point in (50.0, 0.5):
         with pytest.raises(OptionError, match="run from 1 to 4"):
             classroom_scores(instrument, answers, scales=["care"], below=point)
+
+
+def test_waves_in_one_file_do_not_pass_for_students(instrument: Instrument) -> None:
+    """Two answers of four students are not eight students: without wave= they would pass the gate of disclosure."""
+    data = simulate(instrument, n_clusters=10, cluster_size=4, icc=0.3, waves=["fall", "spring"], rng=5)
+    with pytest.raises(DataError, match=r"40 students have more than one row.*wave="):
+        classroom_scores(instrument, data, scales=["care"])
+    hidden = classroom_scores(instrument, data, scales=["care"], wave="wave").to_frame()
+    assert set(hidden["status"]) == {"suppressed"}
+    renamed = data.rename(columns={"student_id": "pupil"})
+    with pytest.raises(DataError, match="'student-01'"):
+        classroom_scores(instrument, renamed, scales=["care"], student="pupil")
+    with pytest.raises(ColumnNotFoundError, match="pupils"):
+        classroom_scores(instrument, renamed, scales=["care"], student="pupils")

@@ -137,7 +137,7 @@ def test_change_beyond_the_average(instrument: Instrument) -> None:
     data = simulate(
         instrument, n_clusters=30, cluster_size=25, icc=0.3, waves=2, stability=(1.0, 0.5), change=-0.8, rng=2
     )
-    options: dict[str, Any] = {"wave": "wave", "scales": ["care"], "standard": 0.0}
+    options: dict[str, Any] = {"wave": "wave", "scales": ["care"], "standard": 1.0}
     absolute = monitor(instrument, data, **options).overview["status"]
     relative = monitor(instrument, data, **options, change_against="average").overview["status"]
     assert absolute.count("support needed") > 20
@@ -179,7 +179,7 @@ def test_no_fall_is_found_where_classes_stay(instrument: Instrument) -> None:
     data = simulate(
         instrument, n_clusters=150, cluster_size=20, icc=0.3, loading=0.85, waves=2, stability=(1.0, 0.8), rng=21
     )
-    options: dict[str, Any] = {"wave": "wave", "scales": ["care"], "standard": 0.0}
+    options: dict[str, Any] = {"wave": "wave", "scales": ["care"], "standard": 1.0}
     covered = []
     for student in ("student_id", None):
         table = monitor(instrument, data, **options, student=student).to_frame()
@@ -193,8 +193,35 @@ def test_a_student_twice_in_a_wave_is_an_error(instrument: Instrument, answers: 
     import pandas as pd
 
     twice = pd.concat([answers, answers.iloc[:1]])
-    with pytest.raises(DataError, match=r"'student-\d+' stands 2 times in class 'class-01' at wave '1 fall'"):
+    with pytest.raises(
+        DataError,
+        match=r"1 students have more than one row, such as 'student-\d+' in class_id 'class-01', wave '1 fall'",
+    ):
         monitor(instrument, twice, **OPTIONS, student="student_id")
+
+
+# --------------------------------------------------------------------------- which wave comes first
+@pytest.mark.parametrize(
+    "labels", [("9", "10"), ("wave 9", "wave 10"), ("Spring 2024", "Fall 2025"), ("1 spring", "2 autumn")]
+)
+def test_waves_go_by_their_numbers(instrument: Instrument, labels: tuple[str, str]) -> None:
+    """As text the later wave would come first, and a fall would be a rise."""
+    data = simulate(instrument, n_clusters=12, cluster_size=20, icc=0.3, waves=list(labels), change=-0.8, rng=4)
+    result = monitor(instrument, data.assign(wave=data["wave"].astype(str)), wave="wave", scales=["care"])
+    assert (result.earlier, result.wave) == labels
+    assert np.mean(result.table["change"]) < 0
+    assert result.summary().startswith(f"From {labels[0]} to {labels[1]}. ")
+
+
+def test_waves_that_do_not_say_which_comes_first(instrument: Instrument) -> None:
+    """An ordered category says it, or the person who asks; the alphabet does not."""
+    data = simulate(instrument, n_clusters=12, cluster_size=20, waves=["September", "April"], rng=4)
+    options: dict[str, Any] = {"wave": "wave", "scales": ["care"]}
+    assert monitor(instrument, data, **options).earlier == "September"
+    text = data.assign(wave=data["wave"].astype(str))
+    with pytest.raises(OptionError, match=r"April, September do not say which comes first: give compare="):
+        monitor(instrument, text, **options)
+    assert monitor(instrument, text, **options, compare=("September", "April")).earlier == "September"
 
 
 # --------------------------------------------------------------------------- known truth
@@ -347,7 +374,9 @@ def test_result_round_trips_and_prints(instrument: Instrument, answers: Any) -> 
         ({"lowest": 0.0}, OptionError, "lowest"),
         ({"fdr": 1.5}, OptionError, "fdr"),
         ({"n_draws": 0}, OptionError, "n_draws"),
-        ({"student": "student_id", "wave": None}, OptionError, "wave="),
+        ({"student": "student_id", "wave": None}, DataError, "wave="),
+        ({"wave": None}, DataError, "more than one row"),
+        ({"standard": 40}, OptionError, "from 1 to 4"),
         ({"compare": ("1 fall", "3 winter")}, OptionError, "2 spring"),
         ({"compare": ("1 fall", "1 fall")}, OptionError, "two different"),
         ({"standard": {"cares": 2.0}}, OptionError, "care"),

@@ -12,7 +12,7 @@ import numpy as np
 from relmeasure.exceptions import ColumnNotFoundError, DataError, NonNumericError
 from relmeasure.responses.binding import WORKING
 
-__all__ = ["GroupSums", "group_sums", "where_present"]
+__all__ = ["GroupSums", "group_sums", "people_twice", "where_present"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -97,6 +97,17 @@ def where_present(frame: Any, parts: Mapping[str, Sequence[str]]) -> Any:
         there = ~nw.col(whole).is_null()
         native = native.with_columns(*(nw.when(there).then(nw.col(name)).alias(name) for name in columns))
     return native.to_native()
+
+
+def people_twice(frame: Any, by: Sequence[str], person: str) -> tuple[int, dict[str, str]]:
+    """Return how many people have more than one row in a group, and one of them with the labels of the group."""
+    rows = f"{WORKING}rows"
+    native = nw.from_native(frame)
+    counts = native.group_by(*by, person, drop_null_keys=True).agg(nw.len().alias(rows)).filter(nw.col(rows) > 1)
+    table = counts.collect() if isinstance(counts, nw.LazyFrame) else counts
+    if not len(table):
+        return 0, {}
+    return len(table), {name: _label(table[name].to_list()[0]) for name in (*by, person)}
 
 
 def group_sums(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from relmeasure.responses.clusters import numbers
 from relmeasure.responses.frames import open_frame
 from relmeasure.samplestats.clusters import coded_labels, has_label
 
-__all__ = ["WaveRows", "as_waves"]
+__all__ = ["WaveRows", "as_waves", "declared_order", "wave_order"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -91,8 +92,7 @@ def as_waves(
     waves: tuple[str, ...] = ("",)
     when = np.zeros(len(values), dtype=np.int64)
     if wave is not None:
-        dtype = source.dtypes[wave]
-        waves, when = _waves(column[wave], list(dtype.categories) if dtype == nw.Enum else None)
+        waves, when = _waves(column[wave], declared_order(source.frame, wave), wave)
     wide, home = _wide(values, code, when, len(waves), column[student] if student is not None else None)
     return WaveRows(
         values=wide,
@@ -141,27 +141,65 @@ def _check_scores(values: Array, scores: Sequence[str]) -> None:
         raise DataError(f"No row has a value of {shorten(empty)}: nothing can be said about it.", scores=empty)
 
 
-def _waves(labels: Array, declared: Sequence[str] | None) -> tuple[tuple[str, ...], Array]:
-    """Waves in order: as declared; else numbers by size, text by the alphabet (as ISO dates and '2024 fall' sort)."""
+def wave_order(labels: Iterable[str], declared: Sequence[str] | None = None) -> tuple[str, ...] | None:
+    """Return waves from the earliest to the latest; None where their labels do not say which comes first.
+
+    Declared categories keep their order. Else labels go by their numbers: plain numbers, dates and labels that differ
+    in their numbers only ("wave 9", "wave 10"), different years ("Fall 2023", "Spring 2024"), a count in front
+    ("1 fall", "2 spring"). Nothing is read from names of months or seasons: a school year may begin in any of them.
+    """
+    found = sorted(set(labels))
     if declared is not None:
-        seen = labels.astype(str).tolist()
-        present = [name for name in map(str, declared) if name in set(seen)]
-        place = {name: k for k, name in enumerate(present)}
-        return tuple(present), np.array([place[name] for name in seen], dtype=np.int64)
-    distinct, code = np.unique(labels if labels.dtype != object else labels.astype(str), return_inverse=True)
-    if not np.issubdtype(distinct.dtype, np.number) and all(_numeric(text) for text in distinct):
-        order = np.argsort([float(text) for text in distinct], kind="stable")
-        distinct, code = distinct[order], np.argsort(order)[code]
-    texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in distinct.tolist()]
-    return tuple(texts), code
+        return tuple(name for name in map(str, declared) if name in set(found))
+    for keys in (_plain_numbers(found), _numbers_in_the_same_words(found), _years(found), _counts(found)):
+        if keys is not None and len(set(keys)) == len(found):
+            return tuple(label for _, label in sorted(zip(keys, found, strict=True)))
+    return None
 
 
-def _numeric(text: str) -> bool:
+def declared_order(frame: Any, column: str) -> tuple[str, ...] | None:
+    """Return the categories of a column that declares their order: ordered in pandas, an Enum in Polars."""
+    dtype = nw.from_native(frame).collect_schema()[column]
+    return tuple(map(str, dtype.categories)) if isinstance(dtype, nw.Enum) else None
+
+
+def _plain_numbers(labels: Sequence[str]) -> list[float] | None:
     try:
-        float(text)
+        return [float(label) for label in labels]
     except ValueError:
-        return False
-    return True
+        return None
+
+
+def _numbers_in_the_same_words(labels: Sequence[str]) -> list[tuple[int, ...]] | None:
+    parts = [re.split(r"(\d+)", label) for label in labels]
+    same = len({tuple(part[::2]) for part in parts}) == 1
+    return [tuple(map(int, part[1::2])) for part in parts] if same else None
+
+
+def _years(labels: Sequence[str]) -> list[int] | None:
+    found = [re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", label) for label in labels]
+    return [int(years[0]) for years in found] if all(len(years) == 1 for years in found) else None
+
+
+def _counts(labels: Sequence[str]) -> list[int] | None:
+    found = [re.match(r"\d+", label) for label in labels]
+    counts = [int(match.group()) for match in found if match is not None]
+    return counts if sorted(counts) == list(range(1, len(labels) + 1)) else None
+
+
+def _waves(labels: Array, declared: Sequence[str] | None, column: str) -> tuple[tuple[str, ...], Array]:
+    """Waves in order, and the place of each row among them."""
+    texts = np.array([str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in labels.tolist()])
+    distinct, code = np.unique(texts, return_inverse=True)
+    order = wave_order(distinct.tolist(), declared)
+    if order is None:
+        raise DataError(
+            f"The waves {shorten(distinct)} of '{column}' do not say which comes first: make the column an ordered "
+            "category, or number the waves.",
+            waves=distinct.tolist(),
+        )
+    place = {name: k for k, name in enumerate(order)}
+    return order, np.array([place[name] for name in distinct.tolist()], dtype=np.int64)[code]
 
 
 def _wide(values: Array, code: Array, when: Array, n_waves: int, student: Array | None) -> tuple[Array, Array]:

@@ -86,7 +86,8 @@ def simulate(
     factor_correlation : float
         Correlation of the factors, the same within and between classes, in [0, 1).
     waves : int or list of str
-        Number of waves, or their labels; with more than one a column ``wave`` follows the ids.
+        Number of waves, or their labels; with more than one a column ``wave`` follows the ids (with labels,
+        an ordered category).
     stability : float or (float, float)
         Correlation of neighbouring waves: of the class parts, and of the student parts of students who are the same.
     change : float or mapping of scale to float
@@ -171,7 +172,8 @@ def simulate(
         parts.append(
             _ids(cluster, first, len(cluster) * (1 if same_students else len(labels)), label, member) | answers
         )
-    return _frame(instrument, parts)
+    frame = _frame(instrument, parts)
+    return frame if isinstance(waves, int) else _with_order(frame, waves)
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,13 @@ def _frame(instrument: Instrument, parts: Sequence[Mapping[str, Any]]) -> pd.Dat
             ordered[item] = columns[item] if item in columns else pd.array([pd.NA] * n, dtype="string")
         frames.append(pd.DataFrame(ordered))
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _with_order(frame: pd.DataFrame, waves: Sequence[str]) -> pd.DataFrame:
+    """Names of waves do not say which comes first: an ordered category does."""
+    import pandas as pd
+
+    return frame.assign(wave=pd.Categorical(frame["wave"], [str(label) for label in waves], ordered=True))
 
 
 # --------------------------------------------------------------------------- arguments

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import DataError
 from relmeasure.responses.labelled import LabelledColumns, read_columns
 from relmeasure.studies.class_waves import LOW, ClassWave
 
@@ -61,7 +60,7 @@ class PairedStudents:
 def paired_students(
     scored: Any, scales: Sequence[str], *, cluster: str, wave: str, student: str, pair: tuple[str, str]
 ) -> PairedStudents:
-    """Students of the same class in both waves."""
+    """Students of the same class in both waves; ``read_classes`` has seen to it that nobody stands twice in one."""
     read = read_columns(scored, numbers=list(scales), labels=[cluster, wave, student])
     keys = [_keys_of(read, cluster, wave, student, label) for label in pair]
     both, one, two = np.intersect1d(keys[0][0], keys[1][0], assume_unique=True, return_indices=True)
@@ -75,15 +74,6 @@ def _keys_of(read: LabelledColumns, cluster: str, wave: str, student: str, label
     mask = read.complete([], [cluster, wave, student]) & (read.codes[wave] == read.labels[wave].index(label))
     rows = np.flatnonzero(mask)
     key = read.codes[cluster][rows] * len(read.labels[student]) + read.codes[student][rows]
-    found, count = np.unique(key, return_counts=True)
-    if len(found) < len(key):
-        twice = int(found[np.argmax(count)])
-        who = read.labels[student][twice % len(read.labels[student])]
-        where = read.labels[cluster][twice // len(read.labels[student])]
-        raise DataError(
-            f"Student '{who}' stands {count.max()} times in class '{where}' at wave '{label}': one row each is needed.",
-            student=who,
-        )
     return key, rows
 
 

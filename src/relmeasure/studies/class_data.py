@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from relmeasure._version import __version__
-from relmeasure.exceptions import DataError, LevelError, ListwiseDeletionWarning, OptionError, RelmeasureWarning
+from relmeasure.exceptions import (
+    ColumnNotFoundError,
+    DataError,
+    LevelError,
+    ListwiseDeletionWarning,
+    OptionError,
+    RelmeasureWarning,
+)
 from relmeasure.responses.binding import KeyedResponses, bound
-from relmeasure.responses.groups import GroupSums, group_sums, where_present
+from relmeasure.responses.frames import Source
+from relmeasure.responses.groups import GroupSums, group_sums, people_twice, where_present
+from relmeasure.responses.waves import declared_order, wave_order
 from relmeasure.results import Note, Provenance
 from relmeasure.scoring.scores import score_with_warnings
 
@@ -41,6 +50,12 @@ class ClassData:
     raised: list[RelmeasureWarning]
     kept: tuple[Note, ...]
 
+    def wave_order(self, wave: str | None) -> tuple[str, ...] | None:
+        """Waves from the earliest to the latest; None without waves, or where nothing says which comes first."""
+        if wave is None:
+            return None
+        return wave_order(self.sums.keys[wave], declared_order(self.scored, wave))
+
     def provenance(self, function: str, instrument: Instrument) -> Provenance:
         """What was computed from what."""
         used = int(self.sums.rows.sum())
@@ -57,8 +72,9 @@ def read_classes(
     unknown: Literal["raise", "missing"],
     cuts: Mapping[str, float] | None = None,
     weights: str | None = None,
+    student: str | None = None,
 ) -> ClassData:
-    """Score the rows and sum them by the key columns (None is skipped)."""
+    """Score the rows and sum them by the key columns (None is skipped); nobody may stand for two students."""
     named = [key for key in keys if key is not None]
     twice = next((name for name in [*named, weights] if [*named, weights].count(name) > 1), None)
     if twice is not None:
@@ -68,9 +84,34 @@ def read_classes(
     scored, more = score_with_warnings(instrument, responses, scales=list(scales))
     scored = where_present(scored, _reported_parts(instrument, scales))
     sums = group_sums(scored, scales, named, cuts=cuts, weights=weights)
+    _check_students(scored, responses.source, named, student)
     dropped = _without_keys(responses.n_rows, int(sums.rows.sum()), named)
     kept = responses.warnings if raw is responses else ()
     return ClassData(scored, sums, responses.n_rows, [*raised, *more, *dropped], kept)
+
+
+STUDENT = "student_id"
+"""Column that is looked at for students with two rows, where no other is named."""
+
+
+def _check_students(scored: Any, source: Source, keys: Sequence[str], student: str | None) -> None:
+    """Refuse students with two rows in a class and wave: counts of rows would pass the gates of disclosure for them.
+
+    A lazy frame is looked at only where the column is named: it may hold more students than fit in memory.
+    """
+    name = student or STUDENT
+    if student is None and (name not in source.columns or name in keys or source.lazy):
+        return
+    if name not in source.columns:
+        raise ColumnNotFoundError.from_names([name], source.columns, what="named")
+    count, example = people_twice(scored, keys, name)
+    if count:
+        where = ", ".join(f"{key} '{label}'" for key, label in example.items() if key != name)
+        raise DataError(
+            f"{count} students have more than one row, such as '{example[name]}' in {where}. Keep one row a student; "
+            "where the rows are waves, name their column in wave=, or take one wave.",
+            n_students=count,
+        )
 
 
 def _reported_parts(instrument: Instrument, scales: Sequence[str]) -> dict[str, list[str]]:

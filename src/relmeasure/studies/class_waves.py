@@ -272,13 +272,14 @@ def waves_of(
     cluster: str,
     school: str | None = None,
     wave: str | None = None,
+    order: Sequence[str] | None = None,
 ) -> list[ClassWave]:
-    """The classes of each wave, in the order of the wave labels."""
+    """The classes of each wave, in the order given (default: of the labels as text)."""
     linked = linked_scales(instrument, scales)
     if wave is None:
         return [ClassWave(sums, cluster, school, None, gates, linked)]
     labels = np.array(sums.keys[wave])
-    found = [str(label) for label in np.unique(labels)]
+    found = sorted(set(sums.keys[wave])) if order is None else order
     return [ClassWave(sums.pick(labels == label), cluster, school, label, gates, linked) for label in found]
 
 

@@ -101,6 +101,7 @@ def classroom_scores(
     cluster: str = "class_id",
     level: Level = "class",
     wave: str | None = None,
+    student: str | None = None,
     school: str | None = None,
     by: str | None = None,
     weights: str | None = None,
@@ -141,6 +142,9 @@ def classroom_scores(
     wave : str, optional
         Column with the survey wave. Each wave is scored by itself; the average of a class over waves averages surveys,
         not students (row with wave ``"average"``), and is hidden if one of them is.
+    student : str, optional
+        Column with the student, who may have one row a class (and wave); default: "student_id" where an eager frame has
+        it. A student with two rows is an error: rows would be counted as students.
     school : str, optional
         Column with the school of a class; its totals are published, and protected.
     by : str, optional
@@ -213,8 +217,9 @@ def classroom_scores(
     keys = [name for name in (school, cluster, wave) if name is not None]
     if by in keys:
         raise OptionError(f"Column '{by}' is named for two things: each argument names a column of its own.")
-    read = read_classes(instrument, data, wanted, keys, unknown=unknown, cuts=cuts, weights=weights)
-    waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave)
+    read = read_classes(instrument, data, wanted, keys, unknown=unknown, cuts=cuts, weights=weights, student=student)
+    order = read.wave_order(wave)
+    waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave, order=order)
     blocks = [block for one in waves for block in one.class_columns()]
     if len(waves) > 1:
         blocks += _averages(waves)

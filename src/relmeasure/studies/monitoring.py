@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from relmeasure.exceptions import OptionError
+from relmeasure.exceptions import OptionError, shorten
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
 from relmeasure.studies.class_changes import Changes, PairedStudents, changes_of, paired_students
 from relmeasure.studies.class_data import check_gates, check_scales, point_of_each, read_classes
@@ -85,7 +85,8 @@ class MonitorResult(Result):
         """Return the classes with a sign, what they were held against, and what the words mean."""
         signs = [row for row in self.overview.rows() if row["status"] in (SUPPORT, LOOK)]
         counts = {what: self.overview["status"].count(what) for what in (SUPPORT, LOOK, NO_SIGN, SUPPRESSED)}
-        lines = [", ".join(f"{what}: {count}" for what, count in counts.items())]
+        when = "" if self.earlier is None else f"From {self.earlier} to {self.wave}. "
+        lines = [when + ", ".join(f"{what}: {count}" for what, count in counts.items())]
         lines += [f"{row['cluster']}: {row['status']}. {row['reasons']}" for row in signs]
         lines.append(self.standards.to_text())
         lines.append(
@@ -138,10 +139,12 @@ def monitor(
     wave : str, optional
         Column with the survey wave; without it there is no change to look at.
     compare : (str, str), optional
-        The earlier and the later wave. Default: the last two in the order of their labels.
+        The earlier and the later wave. Default: the last two, in the order of an ordered category or of the numbers in
+        their labels; labels that do not say which comes first ("April", "September") need it.
     student : str, optional
         Column with an id that is the same in both waves: the errors of the two means then share the covariance within
-        classes of those who answered twice. Without it the waves are taken as different students.
+        classes of those who answered twice. Without it the waves are taken as different students. A student with two
+        rows in a class and wave is an error (looked for in "student_id" where an eager frame has it).
     school : str, optional
         Column with the school. Give it if school totals are published anywhere, so that the same classes are hidden.
     standard : float or mapping of scale to float, optional
@@ -206,13 +209,14 @@ def monitor(
     """
     wanted = check_scales(instrument, scales, level)
     check_gates(min_disclose, min_report, conf_level)
-    _check(change_against, lowest, fdr, n_draws, student, wave, compare)
-    points = point_of_each("standard", standard, wanted)
+    _check(change_against, lowest, fdr, n_draws, wave, compare)
+    points = point_of_each("standard", standard, wanted, instrument)
     gates = Gates(min_disclose, min_report, min_reliability, conf_level)
     keys = [name for name in (school, cluster, wave) if name is not None]
-    read = read_classes(instrument, data, wanted, keys, unknown=unknown)
-    waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave)
-    earlier, now = _pair(waves, compare)
+    read = read_classes(instrument, data, wanted, keys, unknown=unknown, student=student)
+    order = read.wave_order(wave)
+    waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave, order=order)
+    earlier, now = _pair(waves, compare, known=order is not None)
     paired = None
     if student is not None and wave is not None and earlier is not None:
         pair = (str(earlier.wave), str(now.wave))
@@ -408,8 +412,17 @@ def rank_intervals(
 
 
 # --------------------------------------------------------------------------- helpers
-def _pair(waves: Sequence[ClassWave], compare: tuple[str, str] | None) -> tuple[ClassWave | None, ClassWave]:
+def _pair(
+    waves: Sequence[ClassWave], compare: tuple[str, str] | None, *, known: bool
+) -> tuple[ClassWave | None, ClassWave]:
     """The earlier wave, if there is one, and the later."""
+    if compare is None and len(waves) > 1 and not known:
+        labels = [str(one.wave) for one in waves]
+        raise OptionError(
+            f"The waves {shorten(labels)} do not say which comes first: give compare=(earlier, later), or make the "
+            "column an ordered category.",
+            waves=labels,
+        )
     if compare is None:
         return (waves[-2] if len(waves) > 1 else None), waves[-1]
     by_label = {str(one.wave): one for one in waves}
@@ -451,7 +464,6 @@ def _check(
     lowest: float,
     fdr: float,
     n_draws: int,
-    student: str | None,
     wave: str | None,
     compare: tuple[str, str] | None,
 ) -> None:
@@ -462,7 +474,7 @@ def _check(
             raise OptionError(f"{name}={value}: a share between 0 and 1 is needed.")
     if n_draws < 1:
         raise OptionError(f"n_draws={n_draws}: at least one draw is needed.")
-    if wave is None and not (student is None and compare is None):
-        raise OptionError("student= and compare= are about change between waves: name the column in wave=.")
+    if wave is None and compare is not None:
+        raise OptionError("compare= is about change between waves: name their column in wave=.")
     if compare is not None and len(set(compare)) != 2:
         raise OptionError(f"compare={compare!r}: give the earlier and the later wave, two different ones.")
