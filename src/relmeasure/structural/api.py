@@ -72,7 +72,9 @@ def cfa(
     cluster : str, array (n,) or pair of these, optional
         Clusters, for cluster-robust standard errors; two for two-way clustering. With levels: the upper level.
     weights : str or array (n,), optional
-        Sampling weights; only their ratios matter.
+        Sampling weights: each row's log-likelihood counts times its weight. Only ratios matter, those between groups
+        too: a group with larger weights counts for more rows. Weights that sum to the rows of each group give every
+        group the weight of its rows.
     std_lv : bool, optional
         Fix factor variances to one; default: for instruments only.
     auto : bool
@@ -130,7 +132,8 @@ def cfa(
     ----------
     Joreskog, K. G. (1969). Psychometrika, 34, 183-202, eq. 3. Bollen, K. A. (1989). Structural Equations with Latent
     Variables. Graham, J. W. (2003). Structural Equation Modeling, 10, 80-100. Rosseel, Y. (2012). Journal of
-    Statistical Software, 48(2), 1-36.
+    Statistical Software, 48(2), 1-36. Asparouhov, T. (2005). Structural Equation Modeling, 12, 411-434
+    (weights).
 
     Examples
     --------

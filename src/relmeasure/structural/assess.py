@@ -212,7 +212,7 @@ def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
     model = saturated = 0.0
     for k, group in enumerate(engine.sample.groups):
         state = fitted.states[k]
-        p, n = len(group.cov), group.n_obs
+        p, n = len(group.cov), group.mass
         d = group.mean - state.mu if state.structure.has_means else np.zeros(p)
         constant = p * math.log(2.0 * math.pi)
         if group.patterns is not None:
@@ -237,7 +237,7 @@ def _incomplete_log_likelihoods(fitted: Fitted, k: int) -> tuple[float, float]:
     inverses = discrepancy.inverses(fitted.x) if isinstance(discrepancy, FullInformation) else None
     if not isinstance(discrepancy, FullInformation) or inverses is None:
         return math.nan, math.nan
-    patterns, n = discrepancy.patterns[k], fitted.engine.sample.groups[k].n_obs
+    patterns, n = discrepancy.patterns[k], fitted.engine.sample.groups[k].mass
     share = np.asarray(patterns.weight) / float(np.asarray(patterns.weight).sum())
     constant = math.log(2.0 * math.pi) * float(share @ patterns.observed.sum(axis=1))
     deviance = pattern_deviance(patterns, fitted.states[k].mu, inverses[k])

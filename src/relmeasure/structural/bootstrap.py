@@ -215,9 +215,10 @@ def _sample(engine: Engine, cases: Cases) -> Sample:
         if old.patterns is not None:
             patterns = missing_patterns(group.rows, names, weights=group.weights)
             em = maximise(patterns, tolerance=1e-7, max_iterations=500)
-            groups.append(GroupSample(old.name, patterns.n_obs, em.mean, em.cov, None, patterns))
+            groups.append(GroupSample(old.name, patterns.n_obs, em.mean, em.cov, None, patterns, weight=group.mass))
             continue
         moments = moment_sums(group.rows, names, weights=group.weights)
         scale = (moments.n_obs - 1.0) / moments.n_obs
-        groups.append(GroupSample(old.name, moments.n_obs, moments.mean, moments.cov * scale, old.acov))
+        cov = moments.cov * scale
+        groups.append(GroupSample(old.name, moments.n_obs, moments.mean, cov, old.acov, weight=group.mass))
     return Sample(names, tuple(groups), engine.sample.n_rows, "bootstrap sample")

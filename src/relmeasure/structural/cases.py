@@ -46,7 +46,9 @@ class GroupCases:
     rows : array (n, p)
         Used rows only; NaN where an answer is missing.
     weights : array (n,) or None
-        Sampling weights, averaging one over all groups.
+        Sampling weights, averaging one over the rows of all groups: a group with larger ones counts for more rows
+        (Asparouhov, 2005, Structural Equation Modeling, 12, 411-434, eq. 2: every row's log-likelihood times its
+        weight).
     clusters : array (n,) or None
         Cluster number of each row, from zero, over all groups.
     at : array (n,) or None
@@ -60,6 +62,11 @@ class GroupCases:
     clusters: Index | None = None
     at: Index | None = None
     second_clusters: Index | None = None
+
+    @property
+    def mass(self) -> float | None:
+        """Sum of the weights; None without weights."""
+        return None if self.weights is None else float(self.weights.sum())
 
     def subset(self, index: Sequence[int]) -> GroupCases:
         """Return the same rows with some of the variables."""
@@ -83,19 +90,28 @@ class Cases:
         return self.groups[0].clusters is not None
 
 
-def cluster_meat(scores: Array, clusters: Index, second: Index | None = None) -> Array:
+def cluster_meat(scores: Array, clusters: Index, second: Index | None = None, groups: Index | None = None) -> Array:
     """Return the cross-product of cluster sums times ``g / (g - 1)``, array (q, q).
 
-    With a second dimension, the two cross-products less that of their intersections (Cameron, Gelbach & Miller, 2011,
-    Journal of Business & Economic Statistics, 29, 238-249, eq. 2.3).
+    With ``groups``, the group of each row, ``g`` counts the clusters of the group: where clusters are nested in groups,
+    the groups are as independent as separate samples. Between groups that share clusters the factor is the geometric
+    mean of theirs. With a second dimension, the two cross-products less that of their intersections (Cameron, Gelbach &
+    Miller, 2011, Journal of Business & Economic Statistics, 29, 238-249, eq. 2.3).
     """
-    totals = cluster_sums(scores, clusters)
-    g = len(totals)
-    out: Array = totals.T @ totals * (g / (g - 1.0))
+    totals = cluster_sums(scores * np.sqrt(_small_sample(clusters, groups))[:, None], clusters)
+    out: Array = totals.T @ totals
     if second is None:
         return out
     both = np.unique(np.column_stack([clusters, second]), axis=0, return_inverse=True)[1].ravel()
-    return out + cluster_meat(scores, second) - cluster_meat(scores, both)
+    return out + cluster_meat(scores, second, groups=groups) - cluster_meat(scores, both, groups=groups)
+
+
+def _small_sample(clusters: Index, groups: Index | None) -> Array:
+    """Return ``g / (g - 1)`` of each row's group."""
+    labels = np.zeros(len(clusters), dtype=np.intp) if groups is None else groups
+    counts = np.array([len(np.unique(clusters[labels == k])) for k in range(int(labels.max()) + 1)], dtype=float)
+    out: Array = (counts / (counts - 1.0))[labels]
+    return out
 
 
 def block_scores(state: BlockState, W: Array, rows: Array, center: Array) -> Array:
@@ -188,12 +204,12 @@ def saturated_meat_trace(cases: GroupCases, center: Array, cov: Array, *, means:
     if cases.clusters is None:
         w2 = 1.0 if cases.weights is None else cases.weights**2
         square = (Z * Z).sum(axis=1)
-        total = float((w2 * 0.5 * (square**2 - 2.0 * square + p)).mean())
-        return total + (float((w2 * square).mean()) if means else 0.0)
+        total = float((w2 * 0.5 * (square**2 - 2.0 * square + p)).sum())
+        return (total + (float((w2 * square).sum()) if means else 0.0)) / (cases.mass or len(Z))
     w = np.ones(len(Z)) if cases.weights is None else cases.weights
     first, second = np.triu_indices(p)
     scale = np.where(first == second, np.sqrt(0.5), 1.0)
     products = (Z[:, first] * Z[:, second] - (first == second)) * scale * w[:, None]
     parts = [products, Z * w[:, None]] if means else [products]
     meats = (cluster_meat(part, cases.clusters, cases.second_clusters) for part in parts)
-    return sum(float(np.trace(meat)) for meat in meats) / len(Z)
+    return sum(float(np.trace(meat)) for meat in meats) / (cases.mass or len(Z))

@@ -236,12 +236,12 @@ class Fitted:
             else:
                 full = np.zeros((len(scores), structure.n_free))
                 full[:, self.states[k].structure.index] = scores
-                sums.append((full, rows.clusters, rows.second_clusters))
+                sums.append((full, rows.clusters, rows.second_clusters, np.full(len(scores), k)))
         if not sums:
             return structure.scatter_matrix(parts)
-        second = None if sums[0][2] is None else np.concatenate([s for _, _, s in sums if s is not None])
-        scores, first = (np.concatenate([part[i] for part in sums]) for i in (0, 1))
-        out: Array = cluster_meat(scores, first, second) / cases.n_obs
+        second = None if sums[0][2] is None else np.concatenate([part[2] for part in sums if part[2] is not None])
+        scores, first, groups = (np.concatenate([part[i] for part in sums]) for i in (0, 1, 3))
+        out: Array = cluster_meat(scores, first, second, groups) / cases.n_obs
         return out
 
     def scores(self, k: int) -> Array:

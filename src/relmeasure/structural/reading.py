@@ -185,7 +185,7 @@ def read_rows(rows: VariableRows) -> Reading:
             where = f"Group '{name}' has" if name else "The data have"
             raise TooFewObservationsError(f"{where} {len(group.rows)} complete rows; at least 2 are needed.")
         moments.append((name, moment_sums(group.rows, names, weights=group.weights)))
-    sample = sample_from_moments(moments, names)
+    sample = with_weights(sample_from_moments(moments, names), cases)
     return Reading(sample, cases, len(values), rows.index, warnings)
 
 
@@ -217,10 +217,16 @@ def read_incomplete(rows: VariableRows, exogenous: Sequence[str]) -> Reading:
     for name, group in zip(group_names(rows), cases.groups, strict=True):
         patterns = missing_patterns(group.rows, names, weights=group.weights)
         found = em_moments(patterns)
-        groups.append(GroupSample(name, patterns.n_obs, found.mean, found.cov, None, patterns))
+        groups.append(GroupSample(name, patterns.n_obs, found.mean, found.cov, None, patterns, weight=group.mass))
         rules.append(f"{name}: {found.rule}" if name else found.rule)
     sample = Sample(tuple(names), tuple(groups), len(values), "; ".join(rules))
     return Reading(sample, cases, len(values), rows.index, warnings)
+
+
+def with_weights(sample: Sample, cases: Cases) -> Sample:
+    """Add what each group weighs; without weights, its rows."""
+    pairs = zip(sample.groups, cases.groups, strict=True)
+    return replace(sample, groups=tuple(replace(group, weight=rows.mass) for group, rows in pairs))
 
 
 def with_acov(reading: Reading, *, means: bool) -> Reading:
@@ -299,12 +305,22 @@ def cluster_warnings(cases: Cases) -> list[RelmeasureWarning]:
             f"{counts[0]} and {counts[1]}. Cluster by the larger dimension, and add the other as groups or predictors.",
             n_clusters=counts,
         )
-    if min(counts) >= LEAST_CLUSTERS:
+    own = [len(np.unique(np.asarray(group.clusters))) for group in cases.groups]
+    if min(own, default=2) < 2:
+        raise UnsupportedDataError(
+            "A group with rows in a single cluster has no cluster-robust standard errors: merge it with another group, "
+            "or leave cluster= out.",
+            n_clusters=own,
+        )
+    least = min([*counts, *own])
+    if least >= LEAST_CLUSTERS:
         return []
+    where = "" if least == counts[0] or len(own) == 1 else f" in one of the groups, and {counts[0]} in all"
     return [
         FewClustersWarning(
-            f"Cluster-robust standard errors rest on {counts[0]} clusters; below {LEAST_CLUSTERS} they are too small.",
-            n_clusters=counts[0],
+            f"Cluster-robust standard errors rest on {least} clusters{where}; below {LEAST_CLUSTERS} they are too "
+            "small.",
+            n_clusters=least,
         )
     ]
 

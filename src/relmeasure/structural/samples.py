@@ -45,6 +45,8 @@ class GroupSample(Result):
         With ordered items: thresholds ``a|t1``, means ``x~1``, variances ``x~~x``, correlations ``a~~b``.
     categories : tuple of array
         Answers that stand for the categories of each ordered item (chosen ones), ascending; empty for other items.
+    weight : float or None
+        Sum of the sampling weights, which over all groups sum to the rows; None without weights.
     """
 
     name: str
@@ -56,6 +58,12 @@ class GroupSample(Result):
     moment_names: tuple[str, ...] = ()
     moments: FloatArray | None = None
     categories: tuple[FloatArray, ...] = ()
+    weight: float | None = None
+
+    @property
+    def mass(self) -> float:
+        """What the group counts in the objective: the sum of its weights, or its rows."""
+        return float(self.n_obs) if self.weight is None else self.weight
 
     @property
     def unbiased(self) -> Array:
@@ -103,9 +111,9 @@ class Sample(Result):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of each group in the rows."""
-        total = self.n_obs
-        return tuple(group.n_obs / total for group in self.groups)
+        """Share of each group in the rows, or in their weights."""
+        total = sum(group.mass for group in self.groups)
+        return tuple(group.mass / total for group in self.groups)
 
     def subset(self, names: Sequence[str]) -> Sample:
         """Return the moments of some variables, in the order given."""

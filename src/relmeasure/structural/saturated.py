@@ -48,8 +48,9 @@ def available_moments(patterns: MissingPatterns) -> tuple[Array, Array]:
 
 
 def saturated_meat(cases: GroupCases, mean: Array, cov: Array) -> Array:
-    """Return the covariance of the scores of means and covariances, per row; sums of clusters where there are any."""
-    n, p = cases.rows.shape
+    """Return the covariance of the scores of means and covariances, per row (sum of weights); of sums of clusters."""
+    p = cases.rows.shape[1]
+    n = cases.mass or len(cases.rows)
     Z, W, where = _pulled_rows(cases.rows, mean, cov)
     i, j = np.triu_indices(p)
     scale = np.where(i == j, 0.5, 1.0)
