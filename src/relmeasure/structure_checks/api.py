@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["dimensionality"]
 
 
+_MODELS = ("single", "correlated", "higher-order", "bifactor", "method factor")
+"""Models by the names that the table has."""
+
+
 def dimensionality(
     instrument: Instrument,
     data: Any,
@@ -35,6 +39,7 @@ def dimensionality(
     weights: Any = None,
     conf_level: float = 0.95,
     unknown: Literal["raise", "missing"] = "raise",
+    models: Sequence[str] | None = None,
 ) -> DimensionalityResult:
     """Ask whether an instrument measures one thing or several: do students only rate popularity.
 
@@ -62,6 +67,9 @@ def dimensionality(
         Level of the intervals.
     unknown : {"raise", "missing"}
         Codes that the instrument does not declare.
+    models : sequence of str, optional
+        Models to fit, of "single", "correlated", "higher-order", "bifactor" and "method factor"; "single" is always
+        fitted. Default: all that the instrument allows.
 
     Returns
     -------
@@ -123,8 +131,14 @@ def dimensionality(
     )
     found = instrument_scales(instrument, scales)
     turned = reversed_items(instrument, found)
-    models, absent = candidate_models(instrument, scales, found, turned)
-    reading, fits = fit_all(call, models)
+    written, absent = candidate_models(instrument, scales, found, turned)
+    for name in models or ():
+        if name not in _MODELS:
+            raise OptionError.from_value("models", name, _MODELS)
+    if models is not None:
+        absent |= {name: "not asked for" for name in written if name not in ("single", *models)}
+        written = {name: model for name, model in written.items() if name not in absent}
+    reading, fits = fit_all(call, written)
     return _result(reading, fits, absent, found, turned)
 
 

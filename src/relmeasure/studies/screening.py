@@ -29,6 +29,7 @@ from relmeasure.responses.binding import bound
 from relmeasure.responses.intake import item_counts, scale_moments
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
 from relmeasure.samplestats.moments import MomentSums
+from relmeasure.studies.screening_structure import structure_of_scales, suggested_factors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,11 +72,14 @@ class CheckResult(Result):
         ``scale``, ``topic``, ``severity`` (failed, caution, note), ``sentence``.
     scale_table : Table
         One row a scale: ``scale``, ``verdict``, ``n_items``, ``n_rows``, ``n_complete``, ``alpha``, ``kmo``,
-        ``bartlett_chisq``, ``bartlett_df``, ``bartlett_p``, ``eigenvalue_1``, ``eigenvalue_2``, ``min_loading``,
-        ``min_item_rest_r``.
+        ``bartlett_chisq``, ``bartlett_df``, ``bartlett_p``, ``eigenvalue_1``, ``eigenvalue_2``, ``n_factors`` (that
+        parallel analysis and its companions suggest), ``min_loading``, ``min_item_rest_r``.
     item_table : Table
         One row a scale and item: ``scale``, ``item``, ``key``, ``n``, ``missing_share``, ``floor_share``,
         ``ceiling_share``, ``mean``, ``sd``, ``item_rest_r``, ``loading``.
+    structure : dict
+        One thing or several: ``answer`` ("one", "general", "several", "unclear", "not looked at"), ``cfi_one``,
+        ``cfi_scales``, ``largest_correlation`` of the factors.
     warnings : tuple of Note
     provenance : Provenance
     """
@@ -85,6 +89,7 @@ class CheckResult(Result):
     findings: Table
     scale_table: Table
     item_table: Table
+    structure: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[Note, ...] = ()
     provenance: Provenance | None = None
 
@@ -112,7 +117,7 @@ class CheckResult(Result):
         }[self.status.level]
         lines = [f"{self.instrument}: can these scores be used? {answer}"]
         columns = ("scale", "verdict", "n_items", "n_complete", "alpha", "kmo", "eigenvalue_1", "eigenvalue_2")
-        shown = (*columns, "min_loading")
+        shown = (*columns, "n_factors", "min_loading")
         lines += ["", Table({name: self.scale_table[name] for name in shown}).to_text(2), ""]
         marks = {"failed": "NO ", "caution": "! ", "note": "  "}
         for row in self.findings.rows():
@@ -131,7 +136,8 @@ def check(
 
     Looks at codes (undeclared, shifted by one), keys (items that run against their scale after keying, data that seem
     reversed already), missing answers, floor and ceiling, and dimension: Kaiser-Meyer-Olkin, Bartlett's test,
-    eigenvalues and one-factor maximum-likelihood loadings of each scale's items.
+    eigenvalues, one-factor maximum-likelihood loadings and the number of factors of each scale's items; and over all
+    scales, whether they can be told apart (one factor against one a scale, see ``dimensionality``).
 
     Parameters
     ----------
@@ -182,6 +188,9 @@ def check(
             found = _Scale(instrument, name, moments[name], counts, notebook)
             scale_rows.append(found.row())
             item_rows += found.item_rows()
+    facts, sentence = structure_of_scales(instrument, responses, scales)
+    if sentence is not None:
+        notebook.write(None, "structure", "caution" if facts["answer"] == "one" else "note", sentence)
     findings = notebook.table()
     return CheckResult(
         instrument=instrument.label,
@@ -189,6 +198,7 @@ def check(
         findings=findings,
         scale_table=Table.from_rows(scale_rows),
         item_table=Table.from_rows(item_rows),
+        structure=facts,
         warnings=announce(raised),
         provenance=Provenance(
             "check",
@@ -379,6 +389,11 @@ class _Scale:
                 f"more than one dimension is likely: the first two eigenvalues are {eigenvalues[0]:.2f} and "
                 f"{eigenvalues[1]:.2f}. A total of such items mixes different things.",
             )
+        suggested, reason = suggested_factors(self.moments)
+        if suggested is not None:
+            self.facts["n_factors"] = suggested
+        if suggested is not None and suggested > 1:
+            self._say("dimension", "note", f"{suggested} factors are suggested: {reason}")
 
     def _factor(self, adequacy: float, cor: Any) -> None:
         self.facts["kmo"] = adequacy
@@ -409,6 +424,7 @@ class _Scale:
         row |= {"n_rows": self.moments.n_rows, "n_complete": self.moments.n_obs}
         for fact in ("alpha", "kmo", "bartlett_chisq", "bartlett_df", "bartlett_p", "eigenvalue_1", "eigenvalue_2"):
             row[fact] = self.facts.get(fact, math.nan)
+        row["n_factors"] = self.facts.get("n_factors")
         row["min_loading"] = self.facts.get("min_loading", math.nan)
         return row | {"min_item_rest_r": min(self.rest.values(), default=math.nan)}
 
