@@ -121,6 +121,7 @@ ELSEWHERE = {
     "RelmeasureError": "an error",
     "RelmeasureWarning": "a warning",
     "__version__": "a text",
+    "barriers": "takes two frames: tests/studies/test_barriers.py",
     "bind": "gives responses, no result: tests/responses/test_binding.py",
     "careless_responding": "gives the frame back: tests/responses/test_careless.py",
     "dimensionality": "tests/test_structure_checks.py: five fits a call are too long for six engines",

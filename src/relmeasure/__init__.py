@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from relmeasure.simulation import simulate
     from relmeasure.structural import cfa, sem
     from relmeasure.structure_checks import dimensionality
+    from relmeasure.studies.barriers import barriers
     from relmeasure.studies.classrooms import classroom_scores
     from relmeasure.studies.cycle import reciprocity
     from relmeasure.studies.mediation import mediation
@@ -68,6 +69,7 @@ __all__ = [
     "__version__",
     "agreement",
     "alpha",
+    "barriers",
     "bartlett",
     "bind",
     "careless_responding",
@@ -142,6 +144,7 @@ _HOMES = {
     "relmeasure.simulation": ("simulate",),
     "relmeasure.structural": ("cfa", "sem"),
     "relmeasure.structure_checks": ("dimensionality",),
+    "relmeasure.studies.barriers": ("barriers",),
     "relmeasure.studies.classrooms": ("classroom_scores",),
     "relmeasure.studies.cycle": ("reciprocity",),
     "relmeasure.studies.mediation": ("mediation",),
