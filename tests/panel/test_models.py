@@ -36,9 +36,24 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         random_intercept_syntax(VARIABLES, equal_lags=True),
         {"missing": "fiml", "auto": False, "estimator": "MLR"},
     ),
+    "univbct_clpm_fiml_MLR_cluster": (
+        cross_lagged_syntax(VARIABLES),
+        {"missing": "fiml", "estimator": "MLR", "fixed_x": False, "cluster": "unit"},
+    ),
+    "univbct_clpmeq_fiml_MLR_cluster": (
+        cross_lagged_syntax(VARIABLES, equal_lags=True),
+        {"missing": "fiml", "estimator": "MLR", "fixed_x": False, "cluster": "unit"},
+    ),
     "univbct_lgm": (growth_syntax(VARIABLES["x"]), {"missing": "fiml"}),
 }
 """Stored fit: our syntax and the same options."""
+
+INDICES = (
+    "npar", "chisq", "df", "pvalue", "chisq.scaled", "df.scaled", "pvalue.scaled", "chisq.scaling.factor",
+    "baseline.chisq", "baseline.df", "cfi", "tli", "nfi", "ifi", "rni", "logl", "unrestricted.logl", "aic", "bic", "bic2",
+    "ntotal", "rmsea", "rmsea.ci.lower", "rmsea.ci.upper", "rmsea.pvalue", "srmr", "cfi.scaled", "tli.scaled",
+)  # fmt: skip
+"""Cells of the stored fits that are compared."""
 
 RENAMED = {"RIx": "ri_x", "RIy": "ri_y", "i": "level", "s": "change"} | {
     f"w{v}{k}": f"w_{VARIABLES[v][k - 1]}" for v in "xy" for k in (1, 2, 3)
@@ -59,8 +74,16 @@ def test_against_lavaan(shared_reference: Path, name: str) -> None:
         warnings.simplefilter("ignore", RelmeasureWarning)
         fit = sem(syntax, data, **options)
     measures = fit.fit_measures()
-    for index in ("chisq", "df", "logl", "cfi", "rmsea"):
-        assert measures[index] == pytest.approx(stored["fit"][index], rel=CHI_SQUARE, abs=1e-4)
+    for index in INDICES:
+        if index in stored["fit"] and stored["fit"][index] is not None:
+            assert measures[index] == pytest.approx(stored["fit"][index], rel=CHI_SQUARE, abs=1e-4), index
+    standard = {(r.lhs, r.op, r.rhs): r.std_all for r in fit.parameters(standardized=True).itertuples()}
+    whole = stored["standardized"]
+    for lhs, op, rhs, value in zip(*(whole[c] for c in ("lhs", "op", "rhs", "est.std")), strict=True):
+        left, right = RENAMED.get(lhs, lhs), RENAMED.get(rhs, rhs)
+        key = (left, op, right) if (left, op, right) in standard else (right, op, left)
+        if key in standard and value is not None:
+            assert standard[key] == pytest.approx(value, abs=1e-4), key
     found = {(r.lhs, r.op, r.rhs): (r.est, r.se) for r in fit.parameters().itertuples()}
     table, compared = stored["estimates"], 0
     for lhs, op, rhs, est, se in zip(*(table[c] for c in ("lhs", "op", "rhs", "est", "se")), strict=True):
@@ -74,6 +97,60 @@ def test_against_lavaan(shared_reference: Path, name: str) -> None:
         if se:
             assert found[key][1] == pytest.approx(se, rel=ESTIMATES, abs=1e-4)
     assert compared >= stored["fit"]["npar"]
+
+
+@pytest.mark.shared
+def test_equal_lags_against_lavaan(shared_reference: Path) -> None:
+    """The likelihood-ratio test of equal lags with random intercepts."""
+    import pandas as pd
+
+    stored = json.loads((shared_reference / "values" / "panel.json").read_text(encoding="utf-8"))["univbct_lrt_eq"]
+    data = pd.read_csv(shared_reference / "values" / "panel_univbct_wide_input.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RelmeasureWarning)
+        free, equal = (
+            sem(random_intercept_syntax(VARIABLES, equal_lags=lags), data, missing="fiml", auto=False)
+            for lags in (False, True)
+        )
+    for k, fit in enumerate((free, equal)):
+        measures = fit.fit_measures()
+        for index, name in (("Df", "df"), ("AIC", "aic"), ("BIC", "bic"), ("Chisq", "chisq")):
+            assert measures[name] == pytest.approx(stored[index][k], rel=1e-5, abs=1e-4)
+    found = free.compare(equal)
+    assert found.chisq == pytest.approx(stored["Chisq.diff"][1], abs=1e-4)
+    assert found.df == stored["Df.diff"][1]
+    assert found.pvalue == pytest.approx(stored["Pr..Chisq."][1], abs=1e-5)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("gti_clpm_observed_ML", {}), ("gti_clpm_observed_cluster", {"estimator": "MLR", "cluster": "class"})],
+)
+def test_two_waves_of_students_against_lavaan(shared_reference: Path, name: str, options: dict[str, Any]) -> None:
+    """Self-efficacy and interest of 11,528 students as observed means, with and without classes."""
+    import pandas as pd
+
+    stored = json.loads((shared_reference / "values" / "panel.json").read_text(encoding="utf-8"))[name]
+    rows = pd.read_csv(shared_reference / "data" / "gti_students" / "data.csv")
+    data = pd.DataFrame({"class": rows["class"]})
+    for score, stem, letters in (
+        ("SE1", "SQA15", "ABCDE"),
+        ("SE2", "SQB02", "ABCDE"),
+        ("PI1", "SQA14", "ABC"),
+        ("PI2", "SQB03", "ABC"),
+    ):
+        data[score] = rows[[f"{stem}{c}" for c in letters]].mean(axis=1, skipna=False)
+    syntax = cross_lagged_syntax({"SE": ["SE1", "SE2"], "PI": ["PI1", "PI2"]})
+    fit = sem(syntax, data.dropna(), fixed_x=False, mean_structure=True, **options)
+    found = {(r.lhs, r.op, r.rhs): (r.est, r.se) for r in fit.parameters().itertuples()}
+    table, compared = stored["estimates"], 0
+    for lhs, op, rhs, est, se in zip(*(table[c] for c in ("lhs", "op", "rhs", "est", "se")), strict=True):
+        key = (lhs, op, rhs) if (lhs, op, rhs) in found else (rhs, op, lhs)
+        assert found[key] == (pytest.approx(est, abs=1e-5), pytest.approx(se, rel=1e-3))
+        compared += 1
+    assert compared == stored["fit"]["npar"]
+    assert fit.fit_measures()["logl"] == pytest.approx(stored["fit"]["logl"], rel=1e-8)
 
 
 def _district(rng: np.random.Generator, *, lag: float, stable: float) -> Any:

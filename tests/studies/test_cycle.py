@@ -286,6 +286,22 @@ def test_instruments_are_scored_and_their_invariance_tested_first() -> None:
         reciprocity(data, **call, instruments=care)
 
 
+def test_the_same_students_are_tested_over_waves_as_persons() -> None:
+    """With student=, invariance is that of the same people over time."""
+    import pandas as pd
+
+    care, practice = (rm.load_instrument(name) for name in ("relationship-student", "practice-student"))
+    scale = practice.scale_ids[0]
+    parts = [rm.simulate(i, n_clusters=60, cluster_size=15, icc=0.3, rng=4) for i in (care, practice)]
+    one = pd.concat(parts, axis=1)
+    one = one.loc[:, ~one.columns.duplicated()]
+    data = pd.concat([one.assign(wave=1), one.sample(frac=1, random_state=2).set_index(one.index).assign(wave=2)])
+    data[["student_id", "class_id"]] = pd.concat([one, one])[["student_id", "class_id"]]
+    call: dict[str, Any] = {"cluster": "class_id", "wave": "wave", "relationship": "care", "practices": [scale]}
+    found = reciprocity(data, **call, student="student_id", instruments=[care, practice], n_splits=0)
+    assert set(found.invariance["reached"]) <= {"metric", "scalar", "strict"}
+
+
 def test_a_file_handed_in_twice_is_noticed(long: Any) -> None:
     """All rows of every class twice, or of one class; not chance repetitions of coarse scores."""
     import pandas as pd

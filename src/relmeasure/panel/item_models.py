@@ -50,14 +50,15 @@ def latent_cross_lagged_syntax(items: Items) -> str:
 def doubly_latent_syntax(items: Items) -> str:
     """Write a doubly latent cross-lagged model: factors behind the items of students, and behind their class means.
 
-    Measurement error of the items and sampling error of the class means are both taken out (Marsh et al., 2009). Loadings
-    of an item are the same in every wave and at both levels, and its class mean has no part of its own, so that the
-    factors between classes mean what those of the students mean.
+    Measurement error of the items and sampling error of the class means are both taken out (Marsh et al., 2009).
+    Loadings of an item are the same in every wave and at both levels, and its class mean has no part of its own, so
+    that the factors between classes mean what those of the students mean.
 
     Parameters
     ----------
     items : mapping of name to sequence of sequence of str
         As in ``latent_cross_lagged_syntax``; one row a student, with the items of all waves as columns.
+
     Returns
     -------
     str
@@ -70,9 +71,9 @@ def doubly_latent_syntax(items: Items) -> str:
 
     Notes
     -----
-    The students must be the same in every wave. With other students in each, no student has answers of two waves, and an
-    unrestricted model of the items, which fit and start rest on, does not exist: use ``reciprocity``, which takes the
-    sampling error of class means out by its whole matrix.
+    The students must be the same in every wave. With other students in each, no student has answers of two waves, and
+    an unrestricted model of the items, which fit and start rest on, does not exist: use ``reciprocity``, which takes
+    the sampling error of class means out by its whole matrix.
 
     References
     ----------

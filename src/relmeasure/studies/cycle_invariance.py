@@ -28,17 +28,17 @@ def invariance_over_waves(
 ) -> Table:
     """Test every scale over waves as groups of different students, standard errors and tests robust to classes.
 
-    Lags need equal loadings at the least (metric). Students followed over waves are no independent groups: nothing is
-    tested then, and ``comparable`` says so.
+    Lags need equal loadings at the least (metric). Students followed over waves are the same persons, not groups.
     """
     rows: list[dict[str, Any]] = []
-    for instrument in instruments if student is None and wave is not None else ():
+    when = {"group": wave} if student is None else {"wave": wave, "person": student}
+    for instrument in instruments if wave is not None else ():
         for scale in (s for s in scores if s in instrument.scale_ids):
             row: dict[str, Any] = {"instrument": instrument.label, "scale": scale}
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", RelmeasureWarning)  # the conclusion says what matters here
-                    found = invariance(instrument, data, group=wave, cluster=cluster, estimator="MLR", scales=[scale])
+                    found = invariance(instrument, data, **when, cluster=cluster, estimator="MLR", scales=[scale])
             except RelmeasureError as problem:
                 told = f"{scale}: invariance over waves could not be tested ({problem})"
                 rows.append(row | {"reached": None, "comparable": False, "conclusion": told})
