@@ -131,6 +131,7 @@ ELSEWHERE = {
     "load_instrument": "takes no data",
     "mediation": "takes two frames: tests/studies/test_mediation.py",
     "perception_gap": "takes two frames: tests/studies/test_perception.py",
+    "plan": "takes designs: tests/studies/test_planning.py",
     "practice_trial": "takes lessons: tests/studies/test_trials.py",
     "reciprocity": "takes waves: tests/studies/test_cycle.py",
     "score": "gives the frame back: the last test of this file",

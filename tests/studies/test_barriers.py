@@ -38,10 +38,14 @@ def make(teachers: int = 80, *, seed: int = 1, own: bool = False) -> tuple[Any, 
     return answers, pd.DataFrame(ratings, columns=["care", "thinking", "monitoring"]).assign(teacher_id=home)
 
 
+def _call(answers: Any, students: Any) -> BarrierTable:
+    return barriers(FORM, answers, students=students, **CALL)
+
+
 @pytest.fixture(scope="module")
 def found() -> BarrierTable:
     """Eighty teachers, all shown."""
-    return barriers(FORM, *make(), **CALL)
+    return _call(*make())
 
 
 def test_groups_and_means_by_hand(found: BarrierTable) -> None:
@@ -77,7 +81,7 @@ def test_being_sure_grows_with_students() -> None:
     """More students a class: a group is told more surely; certainty lies between a quarter and one."""
     answers, many = make()
     few = many.groupby("teacher_id").head(5)
-    sure = [np.mean(barriers(FORM, answers, s, **CALL).groups["sure"]) for s in (few, many)]
+    sure = [np.mean(barriers(FORM, answers, students=s, **CALL).groups["sure"]) for s in (few, many)]
     assert 0.25 < sure[0] < sure[1] < 1
 
 
@@ -120,7 +124,7 @@ def test_nobody_is_told_by_subtraction(teachers: int, seed: int) -> None:
     """Also where half of the teachers have a support already, so that few values stand behind an item."""
     answers, students = make(teachers, seed=seed, own=True)
     try:
-        result = barriers(FORM, answers, students, **CALL)
+        result = barriers(FORM, answers, students=students, **CALL)
     except EstimationError:
         return
     _attack(result.to_frame(), 6)
@@ -137,7 +141,7 @@ def _without_wording(text: str) -> str:
 def test_few_teachers_are_hidden_and_said() -> None:
     """A caution, a sentence, and no number of the group."""
     answers, students = make(26, own=True)
-    result = barriers(FORM, answers, students, **CALL)
+    result = barriers(FORM, answers, students=students, **CALL)
     assert result.status.level in ("caution", "failed")
     text = result.summary()
     if FOCUS in {r["group"] for r in result.groups.rows() if r["status"] == "suppressed"}:
@@ -147,7 +151,7 @@ def test_few_teachers_are_hidden_and_said() -> None:
 
 def test_supports_that_exist_are_counted_apart() -> None:
     answers, students = make(80, own=True)
-    frame = barriers(FORM, answers, students, **CALL).to_frame()
+    frame = barriers(FORM, answers, students=students, **CALL).to_frame()
     row = frame.query("group == @EVERYONE and id == 'need_3'").iloc[0]
     codes = answers["need_3"].dropna().astype(int)
     assert row["already"] == pytest.approx((codes == 8).mean())
@@ -165,18 +169,18 @@ def test_top_is_sorted_and_words_are_guarded(found: BarrierTable) -> None:
 
 def test_every_engine_gives_the_same(constructor: Constructor) -> None:
     answers, students = make(50)
-    wanted = barriers(FORM, answers, students, **CALL)
+    wanted = barriers(FORM, answers, students=students, **CALL)
     own = constructor({name: answers[name].to_list() for name in answers})
     data = constructor({name: students[name].to_list() for name in students})
-    assert barriers(FORM, own, data, **CALL).table.equals(wanted.table, rtol=1e-9, atol=1e-12)
+    assert barriers(FORM, own, students=data, **CALL).table.equals(wanted.table, rtol=1e-9, atol=1e-12)
 
 
 def test_teachers_without_students_are_in_no_total() -> None:
     """Their answers change nothing, so no difference of totals tells about them."""
     answers, students = make(60)
     fewer = students[students["teacher_id"] < 55]
-    with_all = barriers(FORM, answers, fewer, **CALL)
-    assert with_all.table.equals(barriers(FORM, answers[answers["teacher_id"] < 55], fewer, **CALL).table)
+    with_all = barriers(FORM, answers, students=fewer, **CALL)
+    assert with_all.table.equals(barriers(FORM, answers[answers["teacher_id"] < 55], students=fewer, **CALL).table)
 
 
 def test_nonsense_is_named() -> None:
@@ -184,15 +188,20 @@ def test_nonsense_is_named() -> None:
 
     answers, students = make(40)
     with pytest.raises(OptionError, match="list of score columns"):
-        barriers(FORM, answers, students, **(CALL | {"practices": "thinking"}))
+        barriers(FORM, answers, students=students, **(CALL | {"practices": "thinking"}))
     with pytest.raises(OptionError, match="twice"):
-        barriers(FORM, answers, students, **(CALL | {"practices": ["care"]}))
+        barriers(FORM, answers, students=students, **(CALL | {"practices": ["care"]}))
     with pytest.raises(OptionError, match="min_disclose=0"):
-        barriers(FORM, answers, students, **CALL, min_disclose=0)
+        barriers(FORM, answers, students=students, **CALL, min_disclose=0)
     with pytest.raises(DataError, match="two rows"):
-        barriers(FORM, pd.concat([answers, answers]), students, **CALL)
+        barriers(FORM, pd.concat([answers, answers]), students=students, **CALL)
     with pytest.raises(UnknownCodeError):
-        barriers(FORM, answers.assign(time_1=7), students, **CALL)
+        barriers(FORM, answers.assign(time_1=7), students=students, **CALL)
     noise = np.random.default_rng(0).normal(size=(len(students), 3))
     with pytest.raises(EstimationError, match="cannot be placed"):
-        barriers(FORM, answers, students.assign(care=noise[:, 0], thinking=noise[:, 1], monitoring=noise[:, 2]), **CALL)
+        barriers(
+            FORM,
+            answers,
+            students=students.assign(care=noise[:, 0], thinking=noise[:, 1], monitoring=noise[:, 2]),
+            **CALL,
+        )

@@ -106,8 +106,8 @@ class BarrierTable(Result):
 def barriers(
     instrument: Instrument,
     teachers: Any,
-    students: Any,
     *,
+    students: Any,
     cluster: str,
     relationship: str,
     practices: Sequence[str],
@@ -177,7 +177,7 @@ def barriers(
     >>> students = pd.DataFrame({"teacher_id": home})
     >>> for name in ("care", "thinking"):
     ...     students[name] = rng.normal(size=60)[home] + rng.normal(size=1200)
-    >>> found = rm.barriers(form, teachers, students, cluster="teacher_id", relationship="care",
+    >>> found = rm.barriers(form, teachers, students=students, cluster="teacher_id", relationship="care",
     ...                     practices=["thinking"])
     >>> found.groups["group"][0], found.table["status"][0]
     ('high relationship, high practice', 'shown')
