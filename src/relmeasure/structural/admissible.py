@@ -22,8 +22,8 @@ _ADVICE = (
     "lower(0), or simplify."
 )
 _BETWEEN = (
-    "This is common between clusters: a factor explains nearly all of the item's variance there, or clusters hardly "
-    "differ in it. Fix it to zero ('x ~~ 0*x' at level 2) or bound it ('x ~~ lower(0)*x')."
+    "This is common between clusters: an item is nearly all factor there, or clusters hardly differ in it. Where a "
+    "proper solution is needed, fix it ('x ~~ 0*x' at level 2) or bound it (lower(0)*x)."
 )
 
 
@@ -37,7 +37,7 @@ def admissibility(
         group = table.groups[state.structure.group - 1]
         where = "" if not group else f" at the level {group}" if table.unit == "level" else f" in group '{group}'"
         advice = _BETWEEN if table.unit == "level" and state.structure.group == 2 else _ADVICE
-        found += _variances(state, names, where, advice)
+        found += _variances(state, names, where, advice, group)
         found += _correlations(state, names, where)
     if at_bound:
         found.append(
@@ -50,7 +50,7 @@ def admissibility(
     return found
 
 
-def _variances(state: BlockState, names: list[str], where: str, advice: str) -> list[RelmeasureWarning]:
+def _variances(state: BlockState, names: list[str], where: str, advice: str, block: str) -> list[RelmeasureWarning]:
     out: list[RelmeasureWarning] = []
     own, total = np.diag(state.S), np.abs(np.diag(state.V))
     for i, name in enumerate(names):
@@ -61,6 +61,7 @@ def _variances(state: BlockState, names: list[str], where: str, advice: str) -> 
                     f"The {kind} {name}{where} is negative ({own[i]:.4g}). {advice}",
                     name=name,
                     value=float(own[i]),
+                    block=block,
                 )
             )
     return out

@@ -19,7 +19,7 @@ from relmeasure.results import FloatArray, Note, Result, Table, frozen_array
 from relmeasure.samplestats.moments import Moments
 from relmeasure.samplestats.patterns import MissingPatterns
 
-__all__ = ["GroupSample", "Sample", "sample_from_moments"]
+__all__ = ["GroupSample", "Sample", "check_positive_definite", "sample_from_moments"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

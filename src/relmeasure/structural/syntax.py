@@ -306,6 +306,8 @@ class _Reader:
         """Add one modifier."""
         head = factor[0]
         if len(factor) > 1 and factor[1].text == "(" and head.kind == "name":
+            if head.text == "rv":
+                raise self.fail(head, "random slopes ('rv()') are not supported.", "Leave rv() out: a fixed slope.")
             if head.text not in _WRAPPERS:
                 known = ", ".join(f"{name}()" for name in _WRAPPERS)
                 raise self.fail(head, f"'{head.text}()' is no modifier.", f"Use one of: {known}.")

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import OptionError, UnsupportedDataError
+from relmeasure.exceptions import HeywoodWarning, OptionError, UnsupportedDataError
 from relmeasure.results import FrameKind, Table, announce
+from relmeasure.structural.admissible import admissibility
 from relmeasure.structural.bootstrap import Bootstrap, IntervalKind
 from relmeasure.structural.compare import Comparison, DifferenceMethod, compare_fits
 from relmeasure.structural.fit import StructuralFit
@@ -45,6 +46,17 @@ class TwoLevelFit(StructuralFit):
         engine = TwoLevelEngine(self.table, self.sample, self.method, self._cases)
         active = tuple(r for r in engine.restrictions.inequalities if r.text in self.active)
         return TwoLevelFitted(engine, np.asarray(self.x), active)
+
+    def _usable(self, what: str, *, allow_inadmissible: bool) -> None:
+        """Refuse numbers that an improper solution cannot give; negative residual variances between do not forbid them.
+
+        These are common, and what rests on the whole covariances between clusters is still defined.
+        """
+        if not allow_inadmissible and self.status.admissible is False:
+            wrong = admissibility(self.table, self._fitted.states, self.active)
+            items = set(self.table.observed)
+            allow_inadmissible = all(isinstance(w, HeywoodWarning) and _harmless(w, items) for w in wrong)
+        super()._usable(what, allow_inadmissible=allow_inadmissible)
 
     @property
     def n_clusters(self) -> int:
@@ -196,7 +208,8 @@ class TwoLevelFit(StructuralFit):
         """Return the reliabilities of the sum of each factor's items, each under its own id.
 
         Only ``omega_shared`` and ``icc2`` are about an observed class mean. ``omega_between`` is that of true class
-        means, as if classes had endless students: it says nothing about a class of 20.
+        means, as if classes had endless students: it says nothing about a class of 20. Negative residual variances
+        between, which are common, leave all of them defined; a coefficient above one is then warned about.
 
         Parameters
         ----------
@@ -279,6 +292,12 @@ class TwoLevelFit(StructuralFit):
         from relmeasure.structural.two_level.printing import summarize_levels
 
         return summarize_levels(self)
+
+
+def _harmless(warning: HeywoodWarning, items: set[str]) -> bool:
+    """Whether it tells of a bound, or of an item's residual variance between clusters."""
+    own = warning.details
+    return "bounds" in own or (own.get("name") in items and own.get("block") == "between")
 
 
 def _leveled(table: Table) -> Table:

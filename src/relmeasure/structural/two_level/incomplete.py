@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class IncompleteTwoLevel(Cached):
         Minus twice the unrestricted log-likelihood.
     """
 
-    exact_below = 1e-7
+    exact_below = 1e-13  # scoring steps are cheap beside the differences that make the exact curvature
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class IncompleteTwoLevel(Cached):
         e = (d - back[cluster]) * self.seen[pattern]
         return _Parts(W, found.log_det, given, outer, d, e, M, H, h, deviance)
 
-    @property
+    @cached_property
     def _starts(self) -> Array:
         """First cell of each cluster: cells are sorted by cluster."""
         cluster = np.asarray(self.cells.cluster)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relmeasure.exceptions import KeyDirectionWarning, OptionError, RelmeasureWarning, shorten
+from relmeasure.exceptions import InadmissibleWarning, KeyDirectionWarning, OptionError, RelmeasureWarning, shorten
 from relmeasure.numerics.optimize import numerical_jacobian
 from relmeasure.results import Table
 from relmeasure.structural.implied import BlockState
@@ -94,6 +94,7 @@ def reliability_table(fit: TwoLevelFit, n: float | None, level: float) -> tuple[
         raised += _directions(fit, composite)
         for name, own_level, class_size, function in _coefficients(fit, composite, twin, size):
             estimate, se = _delta(fit, function)
+            raised += _beyond(composite.name, name, estimate)
             half = _quantile(level) * se
             values = (composite.name, name, own_level, len(composite.items), class_size, estimate, se)
             rows.append(dict(zip(COLUMNS, (*values, estimate - half, estimate + half), strict=True)))
@@ -204,6 +205,20 @@ def _directions(fit: TwoLevelFit, c: Composite) -> list[RelmeasureWarning]:
             "mix directions. Reverse them first, or use an instrument, which knows the keys.",
             factor=c.name,
             items=turned,
+        )
+    ]
+
+
+def _beyond(factor: str, name: str, estimate: float) -> list[RelmeasureWarning]:
+    if not estimate > 1.0:
+        return []
+    return [
+        InadmissibleWarning(
+            f"{name} of {factor} is {estimate:.3f}, above one: negative residual variances make the sum of the items "
+            "vary less than its factor. Read it as close to one, or bound these variances with lower(0).",
+            factor=factor,
+            coefficient=name,
+            value=estimate,
         )
     ]
 

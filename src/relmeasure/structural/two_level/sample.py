@@ -22,7 +22,7 @@ import numpy as np
 from relmeasure.exceptions import DataError, NotPositiveDefiniteError, TooFewObservationsError, shorten
 from relmeasure.results import FloatArray, Table, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
-from relmeasure.structural.samples import Sample
+from relmeasure.structural.samples import GroupSample, Sample, check_positive_definite
 from relmeasure.structural.two_level.cells import ClusterCells
 
 __all__ = ["LEVELS", "SizeMoments", "TwoLevelSample", "Variables", "check_levels", "size_moments"]
@@ -273,6 +273,17 @@ def check_levels(sums: ClusterSums, variables: Variables) -> None:
             f"{shorten(still)}: no variance within clusters. Name it at level 2 only.", constant=still
         )
     _enough(sums, variables, n_inner)
+    _independent(sums, variables, n_inner)
+
+
+def _independent(sums: ClusterSums, variables: Variables, n_inner: int) -> None:
+    """Refuse variables that are sums of others, at either level."""
+    means = np.asarray(sums.mean)
+    spread = np.cov(means.T, bias=True).reshape(means.shape[1], -1)
+    for at, cov in ((variables.at_within, np.asarray(sums.within) / n_inner), (variables.at_between, spread)):
+        own = frozen_array(cov[np.ix_(at, at)])
+        group = GroupSample("", sums.n_obs, frozen_array(means.mean(axis=0)[at]), own)
+        check_positive_definite(group, tuple(variables.names[i] for i in at))
 
 
 def _enough(sums: ClusterSums, variables: Variables, n_inner: int) -> None:
