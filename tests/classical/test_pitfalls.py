@@ -139,11 +139,15 @@ class TestNearSingularCorrelations:
 class TestClassesAreNotStudents:
     """4.21: alpha over students is not the reliability of a class mean."""
 
-    def test_cluster_is_refused_not_ignored(self) -> None:
+    def test_cluster_adds_the_reliability_of_class_means(self) -> None:
         instrument = rm.load_instrument("relationship-student")
-        answers = rm.simulate(instrument, n_clusters=5, cluster_size=10, icc=0.1, rng=1)
-        with pytest.raises(ex.UnsupportedDataError, match="class mean"):
-            rm.reliability(instrument, answers, cluster="class_id")
+        answers = rm.simulate(instrument, n_clusters=40, cluster_size=10, icc=0.1, rng=1)
+        with quietly():  # without residual variances between, omega_between passes one
+            table = rm.reliability(instrument, answers, cluster="class_id", scales=["care"]).to_frame()
+        found = table.set_index("coefficient")["estimate"]
+        assert found["alpha"] > 0.75
+        assert found["icc2"] < 0.7
+        assert found["omega_shared"] < 0.7 < found["omega_between"]
 
 
 def test_order_of_columns_does_not_choose_the_items_named() -> None:

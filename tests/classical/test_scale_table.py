@@ -152,10 +152,53 @@ def test_asked_for_coefficients_are_given_for_every_scale() -> None:
         reliability(instrument(), answers(), coefficients=["cronbach"])  # type: ignore[list-item]
 
 
-def test_class_level_reliability_is_refused_with_its_reason() -> None:
-    data = answers().assign(class_id=1)
-    with pytest.raises(ex.UnsupportedDataError, match="not the reliability of a class mean"):
-        reliability(instrument(), data, cluster="class_id")
+CLUSTERED = ["omega_within", "omega_between", "omega_shared", "icc2"]
+
+
+def classes(n: int = 30, size: int = 8) -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    code = np.repeat(np.arange(n), size)
+    common = 0.6 * rng.normal(size=n)[code] + rng.normal(size=n * size)
+    noisy = common[:, None] + 0.5 * rng.normal(size=(n, 7))[code] + rng.normal(size=(n * size, 7))
+    x = np.clip(np.rint(2.5 + noisy), 1, 4).astype(int)
+    x[:, 1] = 5 - x[:, 1]
+    return pd.DataFrame(x, columns=ITEMS[:7]).assign(class_id=code)
+
+
+def test_levels_have_their_own_rows() -> None:
+    made, data = instrument(), classes()
+    frame = reliability(made, data, cluster="class_id").to_frame()
+    assert set(CLUSTERED) <= set(frame["coefficient"])
+    first = frame[frame["scale"] == made.scales[0].id].set_index("coefficient")
+    assert first.loc["icc2", "level"] == first.loc["omega_shared", "level"] == "class mean"
+    assert "class size 8.0" in first.loc["icc2", "definition"]
+    score = data.assign(q2=5 - data["q2"])[ITEMS[:4]].sum(axis=1)
+    alone = rm.icc(pd.DataFrame({"y": score}), cluster=data["class_id"].to_numpy(), method="ml")
+    assert first.loc["icc2", "estimate"] == pytest.approx(alone.icc2, rel=1e-6)
+
+
+def test_levels_on_request_only() -> None:
+    made, data = instrument(), classes()
+    with quietly():
+        frame = reliability(made, data, cluster="class_id", coefficients=["alpha", "icc2"]).to_frame()
+    assert set(frame["coefficient"]) == {"alpha", "icc2"}
+    with pytest.raises(ex.OptionError, match="need"):
+        reliability(made, data, coefficients=["icc2"])
+    with pytest.raises(ex.UnsupportedDataError, match="listwise"):
+        reliability(made, data, cluster="class_id", missing="pairwise")
+    with pytest.raises(ex.ColumnNotFoundError, match="teacher"):
+        reliability(made, data, cluster="teacher")
+    moments = {"long": rm.moments(data[ITEMS[:4]])}
+    with pytest.raises(ex.UnsupportedDataError, match="answers"):
+        reliability(made, moments, cluster="class_id")
+
+
+def test_classes_that_tell_nothing_give_a_reason() -> None:
+    made = instrument()
+    frame = reliability(made, classes(n=240, size=1), cluster="class_id").to_frame()
+    told = frame[frame["coefficient"] == "icc2"].iloc[0]
+    assert np.isnan(told["estimate"])
+    assert "no cluster has two rows" in told["reason"]
 
 
 def test_a_scale_for_another_level_is_warned_about() -> None:

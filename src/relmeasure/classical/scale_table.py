@@ -12,6 +12,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from relmeasure._version import __version__
+from relmeasure.classical.cluster_table import CLUSTERED, cluster_rows
 from relmeasure.classical.coefficient_alpha import alpha_from_prepared
 from relmeasure.classical.coefficient_omega import omega_from_prepared
 from relmeasure.classical.measurement_error import score_sd, sem_from
@@ -41,8 +42,10 @@ __all__ = ["Coefficient", "ScaleReliability", "reliability"]
 Coefficient = Literal[
     "alpha", "omega", "omega_observed", "spearman_brown",
     "green_yang", "latent_omega", "latent_omega_observed", "ordinal_alpha",
+    "omega_within", "omega_between", "omega_shared", "icc2",
 ]  # fmt: skip
-"""Coefficients of the table; the second line is for ordered answers (see ``ordinal_reliability``)."""
+"""Coefficients of the table; the second line is for ordered answers (see ``ordinal_reliability``), the third for
+answers in clusters."""
 
 MOST_CATEGORIES = 5
 """Items with more categories are treated as continuous: ordinal coefficients then say nothing that alpha does not."""
@@ -126,7 +129,9 @@ def reliability(
     missing : {"listwise", "pairwise"}
         One rule for all coefficients of a scale: rows complete on its items, or for each pair the rows with both.
     cluster : str, optional
-        Not supported yet; see Raises.
+        Column of classes. Adds, from a factor at each level (see ``cfa`` with levels), "omega_within" (differences
+        between students of one class), "omega_between" (true class means), "omega_shared" and "icc2" (observed class
+        means, at the harmonic mean class size). Whether a class mean can be trusted is said by the last two alone.
     scales : sequence of str, optional
         Default: all scales.
     unknown : {"raise", "missing"}
@@ -142,7 +147,7 @@ def reliability(
     Raises
     ------
     UnsupportedDataError
-        ``cluster=``: a class mean needs the reliability of class means, which alpha over students is not.
+        ``cluster=`` with moments, or with pairwise deletion: two levels need complete rows.
     OptionError
         An argument outside its allowed values, or a scale that the instrument does not have.
     UnknownCodeError, ColumnNotFoundError
@@ -162,26 +167,24 @@ def reliability(
     >>> table[["scale", "coefficient", "n_obs"]].values.tolist()  # R: psych::alpha(x), semTools::compRelSEM(fit)
     [['care', 'alpha', 200], ['care', 'omega', 200]]
     """
-    if cluster is not None:
-        raise UnsupportedDataError(
-            f"cluster='{cluster}': the reliability of class means is not part of this table. Alpha and omega over "
-            "students are not the reliability of a class mean, which depends on how many students a class has and how "
-            "much classes differ: see icc() (ICC2). Without cluster= the table is over persons.",
-            cluster=cluster,
-        )
     check_conf_level(conf_level)
     for name in coefficients or ():
         if name not in get_args(Coefficient):
             raise OptionError.from_value("coefficients", name, get_args(Coefficient))
+    plain, clustered = _split(coefficients, cluster, missing)
     moments, responses = _moments(instrument, data, missing, scales, unknown)
     rows: list[dict[str, Any]] = []
     raised: list[tuple[str, RelmeasureWarning]] = []
     told = responses.warnings if responses is not None else ()
     notes: dict[tuple[str, str], Note] = {(note.code, note.message): note for note in told}
     for scale, sums in moments.items():
-        found, prepared = _scale_rows(instrument, scale, sums, coefficients, conf_level, _ordered(responses, missing))
+        found, prepared = _scale_rows(instrument, scale, sums, plain, conf_level, _ordered(responses, missing))
         rows += found
-        kept = prepared.raised if prepared is not None else []
+        kept = list(prepared.raised) if prepared is not None else []
+        if cluster is not None and clustered:
+            found, more = _level_rows(responses, scale, cluster, clustered, conf_level)
+            rows += found
+            kept += more
         raised += [(scale, w) for w in (*kept, *_level_warning(instrument, scale))]
         for note in (*(prepared.remarks if prepared is not None else ()), *_leaf_note(instrument, scale)):
             notes[(note.code, note.message)] = note
@@ -194,6 +197,39 @@ def reliability(
         warnings=(*notes.values(), *announce(_joined(raised))),
         provenance=Provenance("reliability", __version__, n_rows, n_obs, rule, instrument.label, steps),
     )
+
+
+def _split(
+    coefficients: Sequence[Coefficient] | None, cluster: str | None, missing: MissingMethod
+) -> tuple[Sequence[Coefficient] | None, list[str]]:
+    """Return the coefficients over persons, and those of two levels."""
+    if cluster is None:
+        named = [name for name in coefficients or () if name in CLUSTERED]
+        if named:
+            raise OptionError(f"{shorten(named)} need(s) the classes: cluster='class_id'.", argument="coefficients")
+        return coefficients, []
+    if missing != "listwise":
+        raise UnsupportedDataError("cluster= needs missing='listwise': two levels rest on complete rows of a scale.")
+    if coefficients is None:
+        return None, list(CLUSTERED)
+    return [c for c in coefficients if c not in CLUSTERED], [c for c in coefficients if c in CLUSTERED]
+
+
+def _level_rows(
+    responses: Responses | None, scale: str, cluster: str, names: Sequence[str], conf_level: float
+) -> tuple[list[dict[str, Any]], list[RelmeasureWarning]]:
+    if responses is None:
+        raise UnsupportedDataError("cluster= needs the answers, and moments were handed in: hand in the data.")
+    instrument = responses.instrument
+    if _weighs(instrument, scale):
+        gap = {"scale": scale, "estimate": math.nan, "conf_level": conf_level, "reason": _COMPOSITE}
+        return [gap | {"coefficient": name} for name in names], []
+    units = None
+    if instrument.scale(scale).scoring.method == "pomp":
+        ends = [instrument.response_scale(item).score_range for item in instrument.scale_items(scale)]
+        units = np.array([100.0 / (high - low) for low, high in ends])
+    rows, raised = cluster_rows(responses, scale, cluster, names, conf_level, units)
+    return [{"scale": scale} | row for row in rows], raised
 
 
 def _moments(
@@ -232,7 +268,7 @@ def _scale_rows(
     ordered: Callable[[str], PolychoricResult | str],
 ) -> tuple[list[dict[str, Any]], Prepared | None]:
     scored = _as_scored(instrument, scale, moments)
-    names = coefficients or _default(len(moments.names))
+    names = _default(len(moments.names)) if coefficients is None else coefficients
     base = {
         "scale": scale,
         "level": _ROW_LEVEL[instrument.reporter],

@@ -6,7 +6,8 @@ With the loadings ``l`` of a factor's items, its variance ``phi``, item covarian
 - ``omega_within``, ``phi_W (1'l)^2 / 1'S_W 1``: of differences between students of one class;
 - ``omega_between``, ``phi_B (1'l)^2 / 1'S_B 1``: of *true* class means, as if classes had endless students;
 - ``omega_shared``, ``phi_B (1'l)^2 / (1'S_B 1 + 1'S_W 1 / n)``: of the *observed* class mean, for the factor;
-- ``icc2``, ``1'S_B 1 / (1'S_B 1 + 1'S_W 1 / n)``: of the observed class mean, whatever its items have in common;
+- ``icc2``, ``b / (b + w / n)``, ``b`` and ``w`` the variance components of the sum itself (maximum likelihood, without
+  the model): of the observed class mean, whatever its items have in common;
 - ``omega_configural``, ``(phi_W + phi_B) (1'l)^2 / 1'(S_W + S_B) 1``: of single students over all classes, with
   loadings that are equal at both levels;
 - ``alpha_within``, ``alpha_between``: coefficient alpha of the unrestricted covariances of a level.
@@ -35,6 +36,7 @@ from relmeasure.numerics.optimize import numerical_jacobian
 from relmeasure.results import Table
 from relmeasure.structural.implied import BlockState
 from relmeasure.structural.scores import direct_loadings
+from relmeasure.structural.two_level.components import sum_components
 from relmeasure.structural.two_level.sample import LEVELS
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def reliability_table(fit: TwoLevelFit, n: float | None, level: float) -> tuple[
         raised += _directions(fit, composite)
         for name, own_level, class_size, function in _coefficients(fit, composite, twin, size):
             estimate, se = _delta(fit, function)
-            raised += _beyond(composite.name, name, estimate)
+            raised += _beyond(composite.name, name, estimate) if callable(function) else []
             half = _quantile(level) * se
             values = (composite.name, name, own_level, len(composite.items), class_size, estimate, se)
             rows.append(dict(zip(COLUMNS, (*values, estimate - half, estimate + half), strict=True)))
@@ -131,13 +133,13 @@ def _total(states: list[BlockState], k: int, items: Array) -> float:
 
 def _coefficients(
     fit: TwoLevelFit, c: Composite, twin: Composite | None, n: float
-) -> list[tuple[str, str, float, Function | float]]:
+) -> list[tuple[str, str, float, Function | float | tuple[float, float]]]:
     """Return name, level, class size and the function (or, without the model, the value) of each coefficient."""
     items, k, level = c.items, c.k, LEVELS[c.k]
     square = np.ix_(items, items)
     states = fit._fitted.states
     observed = [float(np.asarray(group.cov)[square].sum()) for group in fit.sample.groups]
-    out: list[tuple[str, str, float, Function | float]] = [
+    out: list[tuple[str, str, float, Function | float | tuple[float, float]]] = [
         (f"omega_{level}.implied_variance", level, math.nan, lambda s: _common(s, c) / _total(s, k, items)),
         (f"omega_{level}.observed_variance", level, math.nan, _common(states, c) / observed[k]),
         (f"alpha_{level}", level, math.nan, _alpha(np.asarray(fit.sample.groups[k].cov)[square])),
@@ -152,7 +154,7 @@ def _coefficients(
 
         out += [
             ("omega_shared", "class mean", n, lambda s: _common(s, c) / spread(s)),
-            ("icc2", "class mean", n, lambda s: _total(s, 1, items) / spread(s)),
+            ("icc2", "class mean", n, sum_components(fit.sample, items).icc2(n)),
         ]
     if twin is not None and _equal_loadings(fit, c, twin):
         both = sum(observed)
@@ -182,8 +184,10 @@ def _alpha(S: Array) -> float:
     return k / (k - 1) * (1.0 - float(np.trace(S)) / float(S.sum())) if k > 1 else math.nan
 
 
-def _delta(fit: TwoLevelFit, function: Function | float) -> tuple[float, float]:
+def _delta(fit: TwoLevelFit, function: Function | float | tuple[float, float]) -> tuple[float, float]:
     """Return the value and its delta-method standard error; NaN for values that do not rest on the model."""
+    if isinstance(function, tuple):
+        return function
     if isinstance(function, float):
         return function, math.nan
     structure, x = fit._fitted.engine.structure, np.asarray(fit.x)
@@ -231,6 +235,7 @@ def class_mean_table(fit: TwoLevelFit) -> Table:
     for c in composites(fit):
         if c.k == 1 and all(fit.sample.within[i] for i in c.items):
             spread = _total(states, 1, c.items) + _total(states, 0, c.items) / n
+            components = sum_components(fit.sample, c.items)
             columns[f"{c.name}_omega_shared"] = tuple(_common(states, c) / spread)
-            columns[f"{c.name}_icc2"] = tuple(_total(states, 1, c.items) / spread)
+            columns[f"{c.name}_icc2"] = tuple(components.between / (components.between + components.within / n))
     return Table(columns)
