@@ -305,7 +305,8 @@ def fit_steps(prepared: Prepared, partial: Sequence[str]) -> Steps:
         rows = table.rows()
         places = [prepared.layout.place(rows[i]) for i in sorted(free_once) if not table.free[i]]
         fixed[step] = tuple(dict.fromkeys(place[1] for place in places if place is not None))
-        fits[step] = fit_table(table, reading, prepared.method, prepared.call)
+        near = next(reversed(fits.values()), None)
+        fits[step] = fit_table(table, reading, prepared.method, prepared.call, near=near)
         reading = replace(reading, warnings=[], sample=replace(reading.sample, notes=()))
     if prepared.table.ordered and prepared.table.parameterization == "delta":
         reason = "residual variances are no parameters of the delta parameterization; use parameterization='theta'."

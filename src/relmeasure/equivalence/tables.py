@@ -24,7 +24,6 @@ from relmeasure.equivalence.verdict import STEPS
 from relmeasure.exceptions import ModelError, did_you_mean
 from relmeasure.structural.groups import kind_of
 from relmeasure.structural.parameter_table import ParameterTable, Row
-from relmeasure.structural.restrictions import restrictions_of
 
 __all__ = ["EQUAL", "n_parameters", "released_names", "step_tables"]
 
@@ -48,7 +47,7 @@ def step_tables(table: ParameterTable, layout: Layout, released: frozenset[str])
 
 def n_parameters(table: ParameterTable) -> int:
     """Number of free parameters, equal ones counted once."""
-    return int(restrictions_of(table).K.shape[1])
+    return len({table.label[row] or row for row in table.free_rows})
 
 
 class _Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,7 +124,7 @@ def _better(first: Solution, second: Solution) -> Solution:
     return second if second.value < first.value - 1e-9 * (1.0 + abs(first.value)) else first
 
 
-def _starts(reduced: Reduced, restrictions: Restrictions, start: Array, fallback: Array | None) -> Sequence[Array]:
+def _starts(reduced: Reduced, restrictions: Restrictions, start: Array, fallback: Array | None) -> Iterator[Array]:
     """The start itself, a cautious version of it where it has no value, and random displacements."""
     first = restrictions.reduce(start)
     if not math.isfinite(reduced.value(first)):
@@ -133,12 +133,11 @@ def _starts(reduced: Reduced, restrictions: Restrictions, start: Array, fallback
             if math.isfinite(reduced.value(smaller)):
                 first = smaller
                 break
+    yield first
     rng = np.random.default_rng(1969)
     base = start if fallback is None else fallback
-    others = [
-        restrictions.reduce(base * rng.uniform(0.5, 1.5, len(start)) + rng.uniform(-0.05, 0.05, len(start)))
-        for _ in range(_EXTRA_STARTS)
-    ]
-    if fallback is not None and not np.array_equal(fallback, start):
-        others = [restrictions.reduce(fallback), *others[1:]]
-    return [first, *others]
+    for n in range(_EXTRA_STARTS):
+        other = base * rng.uniform(0.5, 1.5, len(start)) + rng.uniform(-0.05, 0.05, len(start))
+        if n == 0 and fallback is not None and not np.array_equal(fallback, start):
+            other = fallback
+        yield restrictions.reduce(other)

@@ -227,6 +227,8 @@ class CategoricalLeastSquares(Cached):
         ]
         self.moments, self.V, self.weights = list(moments), list(V), list(weights)
         self._at, self._jacobians = b"", list[Array]()
+        group, free = np.array(structure.table.group), np.array(structure.table.free)
+        self.columns = [free[(group == block.group) & (free > 0)] - 1 for block in structure.blocks]
 
     def implied(self, x: Array) -> list[Array]:
         """Return the implied moments of each group; empty where they are not defined."""
@@ -263,8 +265,9 @@ class CategoricalLeastSquares(Cached):
     def curvature(self, x: Array, *, exact: bool) -> Array:  # noqa: ARG002  # the Gauss-Newton part serves both
         """Return the Gauss-Newton part of the Hessian."""
         out = np.zeros((self.structure.n_free, self.structure.n_free))
-        for weight, V, J in zip(self.weights, self.V, self.jacobians(x), strict=True):
-            out += weight * (J.T @ weigh(V, J))
+        for weight, V, wide, own in zip(self.weights, self.V, self.jacobians(x), self.columns, strict=True):
+            J = wide[:, own]
+            out[np.ix_(own, own)] += weight * (J.T @ weigh(V, J))
         return out
 
     def candidate_slopes(self, x: Array, k: int, candidates: Candidates) -> Array:

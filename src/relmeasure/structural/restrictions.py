@@ -50,6 +50,8 @@ class Restrictions:
         Bounds among them.
     n_linear : int
         Linear equalities solved by ``K``.
+    grouping : bool
+        Whether ``K`` only copies: every parameter is one of the reduced ones.
     """
 
     K: Array
@@ -57,6 +59,7 @@ class Restrictions:
     equalities: tuple[Relation, ...]
     inequalities: tuple[Relation, ...]
     n_linear: int
+    grouping: bool = False
 
     @property
     def trivial(self) -> bool:
@@ -71,6 +74,9 @@ class Restrictions:
         """Return the ``alpha`` whose ``x`` is nearest."""
         if self.trivial:
             return np.array(x)
+        if self.grouping:
+            means: Array = (x @ self.K) / self.K.sum(axis=0)
+            return means
         alpha: Array = np.linalg.lstsq(self.K, x - self.origin, rcond=None)[0]
         return alpha
 
@@ -102,7 +108,8 @@ def restrictions_of(table: ParameterTable) -> Restrictions:
     ModelError
         Equalities that contradict each other.
     """
-    rows, offsets = _label_equalities(table)
+    rows: list[Array] = []
+    offsets: list[float] = []
     equalities, inequalities = [], []
     for text in table.constraints:
         relation, op = _relation(text)
@@ -114,8 +121,12 @@ def restrictions_of(table: ParameterTable) -> Restrictions:
         else:
             equalities.append(relation)
     inequalities += _bounds(table)
-    K, origin = _solve_linear(rows, offsets, table.n_free)
-    return Restrictions(K, origin, tuple(equalities), tuple(inequalities), table.n_free - K.shape[1])
+    K, origin = _grouped(table), np.zeros(table.n_free)
+    if rows:
+        inner, start = _solve_linear([row @ K for row in rows], offsets, K.shape[1])
+        K, origin = K @ inner, K @ start
+    n_linear = table.n_free - K.shape[1]
+    return Restrictions(K, origin, tuple(equalities), tuple(inequalities), n_linear, grouping=not rows)
 
 
 def _label_values(table: ParameterTable, values: Array, jacobian: Array) -> dict[str, Dual]:
@@ -189,20 +200,13 @@ class _Bound(Relation):
 
 
 # --------------------------------------------------------------------------- linear equalities
-def _label_equalities(table: ParameterTable) -> tuple[list[Array], list[float]]:
-    first: dict[str, int] = {}
-    rows: list[Array] = []
-    for row in table.free_rows:
-        label, at = table.label[row], table.free[row] - 1
-        if not label:
-            continue
-        if label in first:
-            equal = np.zeros(table.n_free)
-            equal[first[label]], equal[at] = -1.0, 1.0
-            rows.append(equal)
-        else:
-            first[label] = at
-    return rows, [0.0] * len(rows)
+def _grouped(table: ParameterTable) -> Array:
+    """Return the matrix that copies one value to all parameters with the same label, array (q, r)."""
+    column: dict[str | int, int] = {}
+    places = [column.setdefault(table.label[row] or row, len(column)) for row in table.free_rows]
+    out = np.zeros((table.n_free, len(column)))
+    out[np.arange(table.n_free), places] = 1.0
+    return out
 
 
 def _linear(relation: Relation, table: ParameterTable) -> Dual | None:

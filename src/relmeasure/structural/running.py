@@ -245,21 +245,26 @@ def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[Param
     return table, with_acov(reading, means=table.mean_structure) if method.discrepancy == "WLS" else reading
 
 
-def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Call) -> StructuralFit:
-    """Estimate and assess a table on the data that were read."""
+def fit_table(
+    table: ParameterTable, reading: Reading, method: Method, call: Call, *, near: StructuralFit | None = None
+) -> StructuralFit:
+    """Estimate and assess a table on the data that were read; ``near`` is a model with the same rows to start from."""
     table = with_sample_moments(table, reading.sample.groups, unbiased=not method.is_likelihood)
     engine = Engine(table, reading.sample, method, reading.cases)
-    start = starting_values(table, reading.sample.groups)
+    usual = starting_values(table, reading.sample.groups)
+    start = usual if near is None else _values_of(near, table, usual)
     names = [group.moment_names for group in reading.sample.groups] if method.ordinal else None
     count = sum(map(len, names)) if names is not None else n_moments(table)
-    identification = check_identification(engine.structure, engine.restrictions, [start, start], count, names)
+    identification = check_identification(engine.structure, engine.restrictions, [usual, usual], count, names)
     solution = solve(
         engine.discrepancy,
         engine.restrictions,
         start,
         accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
         max_iterations=call.max_iterations,
-        fallback=starting_values(table, reading.sample.groups, given=False) if np.isfinite(table.start).any() else None,
+        fallback=starting_values(table, reading.sample.groups, given=False)
+        if np.isfinite(table.start).any()
+        else usual,
     )
     fitted = Fitted(engine, solution.x, solution.active)
     raised, status = judge(fitted, solution, identification)
@@ -287,6 +292,14 @@ def fit_table(table: ParameterTable, reading: Reading, method: Method, call: Cal
         provenance=provenance_of(call, reading),
         warnings=notes,
     )._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
+
+
+def _values_of(near: StructuralFit, table: ParameterTable, usual: Array) -> Array:
+    """Return the estimates of a model with the same rows; parameters that are not free in it start as usual."""
+    if not near.converged:
+        return usual
+    known = near._fitted.row_values
+    return np.array([known[row] if near.table.free[row] else usual[k] for k, row in enumerate(table.free_rows)])
 
 
 def judge(fitted: Fitted, solution: Solution, identification: Identification) -> tuple[list[RelmeasureWarning], Status]:
