@@ -251,8 +251,7 @@ def fit_table(
     """Estimate and assess a table on the data that were read; ``near`` is a model with the same rows to start from."""
     table = with_sample_moments(table, reading.sample.groups, unbiased=not method.is_likelihood)
     engine = Engine(table, reading.sample, method, reading.cases)
-    usual = starting_values(table, reading.sample.groups)
-    start = usual if near is None else _values_of(near, table, usual)
+    usual, start, fallback = _starts(table, reading, near)
     names = [group.moment_names for group in reading.sample.groups] if method.ordinal else None
     count = sum(map(len, names)) if names is not None else n_moments(table)
     identification = check_identification(engine.structure, engine.restrictions, [usual, usual], count, names)
@@ -262,9 +261,7 @@ def fit_table(
         start,
         accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
         max_iterations=call.max_iterations,
-        fallback=starting_values(table, reading.sample.groups, given=False)
-        if np.isfinite(table.start).any()
-        else usual,
+        fallback=fallback,
     )
     fitted = Fitted(engine, solution.x, solution.active)
     raised, status = judge(fitted, solution, identification)
@@ -294,12 +291,19 @@ def fit_table(
     )._with_rows(reading.cases, fitted, reading.n_rows, reading.index)
 
 
-def _values_of(near: StructuralFit, table: ParameterTable, usual: Array) -> Array:
-    """Return the estimates of a model with the same rows; parameters that are not free in it start as usual."""
-    if not near.converged:
-        return usual
-    known = near._fitted.row_values
-    return np.array([known[row] if near.table.free[row] else usual[k] for k, row in enumerate(table.free_rows)])
+def _starts(table: ParameterTable, reading: Reading, near: StructuralFit | None) -> tuple[Array, Array, Array]:
+    """Return the usual starting values, the ones to start from, and the ones to fall back to.
+
+    The estimates of ``near`` are the start; parameters that are not free in it start as usual.
+    """
+    groups = reading.sample.groups
+    usual = starting_values(table, groups)
+    if near is not None and near.converged:
+        known, free = near._fitted.row_values, near.table.free
+        start = np.array([known[row] if free[row] else usual[k] for k, row in enumerate(table.free_rows)])
+        return usual, start, usual
+    given = bool(np.isfinite(table.start).any())
+    return usual, usual, starting_values(table, groups, given=False) if given else usual
 
 
 def judge(fitted: Fitted, solution: Solution, identification: Identification) -> tuple[list[RelmeasureWarning], Status]:
