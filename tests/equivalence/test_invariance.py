@@ -47,7 +47,7 @@ def rows(n_groups: int = 3, n: int = 150, seed: int = 1, shift: float = 0.0, mea
         columns = {f"x{k}": (0.6 + 0.1 * k) * f + 0.7 * rng.normal(size=n) + k for k in range(1, 5)}
         columns |= {f"y{k}": (0.6 + 0.1 * k) * h + 0.7 * rng.normal(size=n) for k in range(1, 4)}
         columns["x2"] += shift * last
-        parts.append(pd.DataFrame(columns | {"band": f"g{g}", "class": np.arange(n) // 10 + 100 * g}))
+        parts.append(pd.DataFrame(columns | {"band": f"g{g}", "class": np.arange(n) // 7 + 100 * g}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -262,8 +262,22 @@ def test_round_trips() -> None:
 # --------------------------------------------------------------------------- refusals
 def test_more_than_ten_groups() -> None:
     """The number, and what to do."""
+    data = rows(11, n=30)
     with pytest.raises(UnsupportedDataError, match=r"There are 11 groups.*Merge groups"):
-        invariance(MODEL, rows(11, n=30), group="band")
+        invariance(MODEL, data, group="band")
+    with pytest.raises(UnsupportedDataError, match="groups"):
+        invariance(MODEL, data, group="class")  # before groups are found too small
+
+
+def test_rows_without_a_group() -> None:
+    """Dropped, and said so; with no label at all there is nothing to compare."""
+    data = rows(2)
+    data.loc[:4, "band"] = None
+    with pytest.warns(ListwiseDeletionWarning, match="5 of 300 rows have no group"):
+        found = invariance(MODEL, data, group="band")
+    assert found.group_sizes == (145, 150)
+    with pytest.raises(TooFewObservationsError, match="there is 0"):
+        invariance(MODEL, data.assign(band=None), group="band")
 
 
 @pytest.mark.parametrize(

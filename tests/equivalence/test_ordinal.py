@@ -24,6 +24,7 @@ from relmeasure.exceptions import (
     TooFewObservationsError,
     UnsupportedDataError,
 )
+from relmeasure.structural.categorical import residual_weights
 from tests.structural.reference import CHISQ, estimate_differences, off
 from tests.support import REFERENCE, load_reference
 
@@ -359,6 +360,23 @@ def test_score_tests_foretell_what_releasing_gains() -> None:
     assert gain.df == best["df"] == 2
     assert best["score_chisq_robust"] == pytest.approx(gain.chisq, rel=0.15)
     assert np.isnan(best["pvalue"])  # the plain statistic of least squares has no chi-square distribution
+
+
+def test_corrected_indices_are_one_metric() -> None:
+    """Statistic less the trace of ``U Gamma``, and changes of CFI that add up to the change of the excess."""
+    table = fitted(ONE).to_frame().set_index("step")
+    fits = fitted(ONE).fits
+    base = [
+        fits["configural"].indices[f"baseline.{name}"]
+        for name in ("chisq", "chisq.scaled", "chisq.scaling.factor", "df")
+    ]
+    worst = base[0] - base[2] * (base[3] - (base[1] - base[0] / base[2]))
+    for step, fit in fits.items():
+        excess = fit.indices["chisq"] - float(np.trace(residual_weights(fit._fitted)))
+        assert table["cfi_corrected"][step] == pytest.approx(1 - max(excess, 0) / worst, abs=1e-9)
+        rmsea = np.sqrt(max(excess, 0) * 3 / (len(rows()) * fit.indices["df"]))
+        assert table["rmsea_corrected"][step] == pytest.approx(rmsea, abs=1e-9)
+    assert table["delta_cfi_corrected"]["scalar"] == table["cfi_corrected"]["scalar"] - table["cfi_corrected"]["metric"]
 
 
 def test_polychoric_results_by_group() -> None:

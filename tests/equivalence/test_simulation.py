@@ -85,7 +85,9 @@ class Tally:
         return {step: float(np.mean(found)) for step, found in self.rejected.items()}
 
 
-def replicate(run: Callable[..., InvarianceResult], n_replications: int, shift: float, seed: int, **options: Any) -> Tally:
+def replicate(
+    run: Callable[..., InvarianceResult], n_replications: int, shift: float, seed: int, **options: Any
+) -> Tally:
     """Count rejections of each step and intervals that cover the difference of means."""
     tally = Tally()
     for child in np.random.SeedSequence(seed).spawn(n_replications):

@@ -127,9 +127,10 @@ def invariance(
     Notes
     -----
     A step holds when CFI falls by no more than .01; the other criteria stand in ``.criteria``. For scaled tests the
-    verdict rests on robust CFI and RMSEA, for ordered items on the scaled ones. Intervals are Wald intervals; those of
-    effect sizes by the delta method. Over waves residuals of the same item covary; change of a factor mean is over the
-    pooled standard deviation of the two waves. ``docs/invariance.md`` says which constraints hold at each step and why.
+    verdict rests on robust CFI and RMSEA, for ordered items on those corrected by the mean of the statistic. Intervals
+    are Wald intervals; those of effect sizes by the delta method. Over waves residuals of the same item covary; change
+    of a factor mean is over the pooled standard deviation of the two waves. ``docs/invariance.md`` says which
+    constraints hold at each step and why.
 
     References
     ----------

@@ -26,7 +26,15 @@ from relmeasure.structural.cases import Cases
 from relmeasure.structural.fit import StructuralFit
 from relmeasure.structural.method import Method
 from relmeasure.structural.parameter_table import ParameterTable
-from relmeasure.structural.reading import Reading, is_statistic, open_rows, read_incomplete, read_rows, read_statistic
+from relmeasure.structural.reading import (
+    Reading,
+    group_names,
+    is_statistic,
+    open_rows,
+    read_incomplete,
+    read_rows,
+    read_statistic,
+)
 from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
 from relmeasure.structural.roles import roles_of
 from relmeasure.structural.running import Call, fit_table
@@ -188,6 +196,7 @@ def _read_groups(call: Call, model: Model, method: Method, reference: str | None
         reading, thresholds = read_polychoric(call.data, names)
     else:
         rows = open_rows(call.data, request)
+        order_units(group_names(rows), reference, over="group")
         _check_sizes(rows, call.missing)
         if method.ordinal:
             items = _ordered_names(call, names)

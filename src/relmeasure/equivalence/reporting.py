@@ -52,9 +52,36 @@ def step_rows(fits: dict[str, StructuralFit]) -> list[dict[str, Any]]:
         row |= {name: fit.indices.get(source, math.nan) for name, source in named.items()}
         for name, source in list(named.items())[1:]:
             row[f"delta_{name}"] = _change(fit, before, source)
+        if method.ordinal and method.robust:
+            now, then = corrected_indices(fit), None if before is None else corrected_indices(before)
+            row |= now | {f"delta_{k}": math.nan if then is None else v - then[k] for k, v in now.items()}
         rows.append(row)
         before = fit
     return rows
+
+
+def corrected_indices(fit: StructuralFit) -> dict[str, float]:
+    r"""Return CFI and RMSEA of weighted least squares, corrected by the mean of the statistic.
+
+    Where the model holds the statistic ``T`` has the mean ``k = tr(U Gamma)``, so that ``T - k`` measures misfit in one
+    metric for every model, and its differences are changes of misfit. Scaled statistics have another metric in each
+    model: their differences mix misfit with the change of scale. ``CFI = 1 - (T - k) / (T_B - k_B)``, and
+    ``RMSEA = sqrt((T - k) G / (N df))`` (Brosseau-Liard & Savalei, 2014, eq. 9, with the statistic of least squares).
+    """
+    lack, worst = (_excess(fit.indices, prefix) for prefix in ("", "baseline."))
+    df, n = fit.indices.get("df", math.nan), float(fit.sample.n_obs)
+    cfi = 1.0 - max(lack, 0.0) / max(worst, lack, 0.0) if worst > 0 else math.nan
+    rmsea = math.sqrt(max(lack, 0.0) * fit.table.n_groups / (n * df)) if df > 0 else math.nan
+    return {"cfi_corrected": cfi, "rmsea_corrected": rmsea if not math.isnan(lack) else math.nan}
+
+
+def _excess(indices: dict[str, float], prefix: str) -> float:
+    """Statistic less its mean under the model, ``a (df - b)`` for a scaled statistic ``T / a + b``."""
+    statistic, df = (indices.get(f"{prefix}{name}", math.nan) for name in ("chisq", "df"))
+    scaled, factor = (indices.get(f"{prefix}{name}", math.nan) for name in ("chisq.scaled", "chisq.scaling.factor"))
+    if df == 0:
+        return 0.0
+    return statistic - factor * (df - (scaled - statistic / factor))
 
 
 def _changes(fit: StructuralFit, before: StructuralFit | None) -> dict[str, Any]:

@@ -24,7 +24,9 @@ class InvarianceResult(Result):
     steps : Table
         One row a step: ``step chisq df cfi rmsea srmr aic bic delta_chisq delta_df pvalue delta_cfi delta_rmsea
         delta_srmr method status``, and for scaled tests ``chisq_scaled cfi_robust rmsea_robust delta_cfi_robust
-        delta_rmsea_robust`` (ordered items: ``cfi_scaled rmsea_scaled delta_cfi_scaled delta_rmsea_scaled``). Plain
+        delta_rmsea_robust`` (ordered items: ``cfi_scaled rmsea_scaled`` and ``cfi_corrected rmsea_corrected``, each
+        with its ``delta_``; the corrected ones are in one metric for all models, so that their changes mean something,
+        and the verdicts rest on them). Plain
         names are the naive indices, as in lavaan; ``delta_chisq`` is the difference test that ``method`` names, never a
         difference of scaled statistics.
     fits : dict of str to StructuralFit
@@ -180,9 +182,19 @@ def _printed(steps: Table) -> list[str]:
     """The models, then their comparisons, in two tables that fit a page."""
     rows = list(steps.rows())
     first = ["step", "chisq", "df", "chisq_scaled"]
-    first += ["cfi", "cfi_robust", "cfi_scaled", "rmsea", "rmsea_robust", "rmsea_scaled", "srmr", "aic", "bic"]
+    first += ["cfi", "cfi_robust", "cfi_scaled", "cfi_corrected", "rmsea", "rmsea_robust", "rmsea_scaled"]
+    first += ["rmsea_corrected", "srmr", "aic", "bic"]
     second = ["delta_chisq", "delta_df", "pvalue", "delta_cfi", "delta_cfi_robust", "delta_cfi_scaled"]
-    second += ["delta_rmsea", "delta_rmsea_robust", "delta_rmsea_scaled"]
+    second += [
+        "delta_cfi_corrected",
+        "delta_rmsea",
+        "delta_rmsea_robust",
+        "delta_rmsea_scaled",
+        "delta_rmsea_corrected",
+    ]
+    if "cfi_corrected" in steps.columns:  # the frame has them all; print what is read
+        unread = {"cfi", "rmsea", "delta_cfi", "delta_cfi_scaled", "delta_rmsea", "delta_rmsea_scaled"}
+        first, second = ([name for name in names if name not in unread] for names in (first, second))
     out = []
     for names in ((*first, "status"), ("step", *second, "delta_srmr", "method")):
         kept = [name for name in names if name in steps.columns and not _empty(rows, name)]

@@ -29,8 +29,10 @@ def order_units(
     """
     n = len(names)
     if n < 2:
+        other = "; or the waves of the same people in wave=" if over == "group" else ""
         raise TooFewObservationsError(
-            f"Invariance compares {over}s, and there is {n}: name a column with two or more in {over}=.", n_groups=n
+            f"Invariance compares {over}s, and there is {n}: name a column with two or more in {over}={other}.",
+            n_groups=n,
         )
     if n > MOST_UNITS:
         hint = (

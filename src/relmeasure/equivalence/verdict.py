@@ -5,7 +5,8 @@ References
 Cheung, G. W., & Rensvold, R. B. (2002). Structural Equation Modeling, 9, 233-255, p. 251 (change of CFI). Chen, F. F.
 (2007). Structural Equation Modeling, 14, 464-504, p. 501 (changes of CFI, RMSEA and SRMR by sample size). Hu, L., &
 Bentler, P. M. (1999). Structural Equation Modeling, 6, 1-55 (SRMR). Sass, D. A., Schmitt, T. A., & Marsh, H. W. (2014).
-Structural Equation Modeling, 21, 167-180 (the same criteria for ordered items).
+Structural Equation Modeling, 21, 167-180 (the same criteria for ordered items). Brosseau-Liard, P. E., & Savalei, V.
+(2014). Multivariate Behavioral Research, 49, 460-470 (CFI corrected by the mean of the statistic).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ CRITERIA = (
 """The criteria in words."""
 
 ORDERED_CRITERIA = (
-    f"{CRITERIA}; CFI and RMSEA are the scaled ones. These cut-offs were found for continuous items; with ordered ones "
-    "they are a convention, and differences they let pass can be real (Sass, Schmitt & Marsh, 2014): read the "
-    "difference test beside them"
+    f"{CRITERIA}; CFI and RMSEA are those corrected by the mean of the statistic (Brosseau-Liard & Savalei, 2014). "
+    "These cut-offs were found for continuous items; with ordered ones they are a convention, and differences they let "
+    "pass can be real (Sass, Schmitt & Marsh, 2014): read the difference test beside them"
 )
 """The criteria in words, for ordered items."""
 
@@ -94,8 +95,8 @@ def level_reached(verdicts: list[Verdict]) -> str | None:
 
 
 def _robust(row: dict[str, Any], name: str) -> float:
-    """The robust index, else the scaled one (ordered items have no robust one once thresholds are equal)."""
-    for tag in ("_robust", "_scaled"):
+    """The robust index, else (ordered items) the one corrected by the mean, else the plain one."""
+    for tag in ("_robust", "_corrected"):
         value = row.get(f"{name}{tag}")
         if value is not None and not math.isnan(value):
             return float(value)
