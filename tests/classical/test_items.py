@@ -16,12 +16,65 @@ from relmeasure.classical import ItemAnalysis, StandardErrorOfMeasurement, alpha
 from relmeasure.classical import standard_error_of_measurement as sem
 from relmeasure.classical.distribution import ItemDistribution
 from relmeasure.instruments import Instrument
-from relmeasure.samplestats.moments import moment_sums
+from relmeasure.samplestats import ContingencyTables, polychoric_from_tables
+from relmeasure.samplestats.moments import MomentSums, moment_sums
 from tests.classical.stored import complete, quietly
 from tests.instruments.builders import tree
-from tests.support import Constructor, unchanged
+from tests.support import Constructor, load_reference, unchanged
 
 ANSWERS = np.array([[4, 3, 4], [2, 2, 1], [3, 3, 3], [1, 2, 1], [4, 4, 3], [2, 1, 2]])
+
+
+# --------------------------------------------------------------------------- items as ordered categories
+PSYCH = load_reference("ordinal_reliability/items")
+TABLES = load_reference("ordinal_reliability/bfi")["cases"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_statistics_of_latent_responses_are_psychs_of_the_polychoric_matrix(name: str) -> None:
+    """psych::alpha of lavaan's matrix: item-rest, corrected item-total, alpha if dropped."""
+    found = polychoric_from_tables(ContingencyTables.from_dict(TABLES[name]["tables"]))
+    sums = MomentSums.from_covariance(found.correlation, np.zeros(5), found.n_obs, found.names, origin="polychoric")
+    table = alpha(sums).item_table
+    expected = PSYCH[name]
+    for column, key in (
+        ("item_rest_r", "r_drop"), ("item_total_r_corrected", "r_cor"), ("alpha_if_dropped", "alpha_drop"),
+        ("lambda6_if_dropped", "g6_drop"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(table[column], expected[key], rtol=0, atol=1e-6)
+
+
+def test_ordered_items_add_what_polychorics_say() -> None:
+    rng = np.random.default_rng(5)
+    latent = rng.normal(size=(400, 1)) + rng.normal(size=(400, 4))
+    x = np.digitize(latent, [0.2, 1.2, 2.0]) + 1.0
+    plain, made = item_analysis(x, categories=[1, 2, 3, 4]), item_analysis(x, categories=[1, 2, 3, 4], ordered=True)
+    assert plain.latent_table is None
+    assert made.item_table.equals(plain.item_table)
+    latent_r = rm.polychoric(x, categories=[1, 2, 3, 4], missing="listwise").correlation
+    rest = latent_r.sum(axis=0) - 1.0
+    others = latent_r.sum() - 2.0 * rest - 1.0
+    assert made.latent_table is not None
+    np.testing.assert_allclose(made.latent_table["item_rest_r"], rest / np.sqrt(others), rtol=1e-10)
+    assert (np.array(made.latent_table["item_rest_r"]) > np.array(plain.item_table["item_rest_r"])).all()
+    for coefficient in ("ordinal_alpha", "green_yang"):
+        wanted = rm.ordinal_reliability(x, coefficient=coefficient, categories=[1, 2, 3, 4])
+        found = getattr(made, coefficient)
+        assert (found.estimate, found.lower) == (wanted.estimate, wanted.lower)
+    np.testing.assert_allclose(made.latent_table["loading"], np.sqrt(0.5), atol=0.12)
+    assert "Latent responses" in made.summary()
+    assert ItemAnalysis.from_dict(made.to_dict()).equals(made)
+
+
+def test_ordered_items_say_once_what_was_dropped_and_name_empty_categories() -> None:
+    x = np.vstack([ANSWERS] * 20).astype(float)
+    x[0, 0] = np.nan
+    with pytest.warns(ex.RelmeasureWarning) as caught:
+        result = item_analysis(x, categories=[1, 2, 3, 4, 5], ordered=True)
+    codes = [w.message.code for w in caught if isinstance(w.message, ex.RelmeasureWarning)]
+    assert codes.count("listwise-deletion") == 1
+    assert "empty-category" in codes
+    assert "empty-category" in [note.code for note in result.warnings]
 
 
 # --------------------------------------------------------------------------- item analysis

@@ -37,6 +37,8 @@ def test_every_cell_of_the_reference(name: str) -> None:
     assert latent.estimate == pytest.approx(expected["omega_latent_response"], abs=OPTIMISED)
     alpha = ordinal_from_polychoric(found, "ordinal_alpha")
     assert alpha.estimate == pytest.approx(expected["alpha_ordinal_lavCor"], abs=OPTIMISED)
+    loadings = np.array(sum_score.item_table["loading"])
+    assert float((loadings**2).mean()) == pytest.approx(expected["AVE"], abs=OPTIMISED)
 
 
 @pytest.mark.shared

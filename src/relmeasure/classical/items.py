@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from relmeasure.classical.coefficient_alpha import AlphaEstimate, alpha_from_prepared
 from relmeasure.classical.distribution import Answers, ItemDistribution, read_answers
+from relmeasure.classical.ordinal import ordinal_from_polychoric
 from relmeasure.classical.preparation import finish, prepare
-from relmeasure.exceptions import CategoriesAssumedWarning, OptionError, did_you_mean, shorten
-from relmeasure.results import Note, Result, Table
-from relmeasure.samplestats.moments import MissingMethod
+from relmeasure.exceptions import CategoriesAssumedWarning, OptionError, RelmeasureWarning, did_you_mean, shorten
+from relmeasure.responses.ordinal import polychoric
+from relmeasure.results import Estimate, Note, Result, Table, announce
+from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
 __all__ = ["ItemAnalysis", "item_analysis"]
 
 _SHOWN = ("item", "n", "n_missing", "mean", "sd", "floor", "ceiling", "item_rest_r", "alpha_if_dropped")
 _CATEGORIES = 50
+_LATENT = ("item_rest_r", "item_total_r_corrected", "alpha_if_dropped")
+_SAID_BEFORE = ("listwise-deletion", "pairwise-deletion", "categories-assumed", "constant-item")
+"""Codes of warnings that the analysis of the answers themselves gives already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +43,12 @@ class ItemAnalysis(Result):
         observed values have none.
     alpha : AlphaEstimate
         Alpha of the items, with its own warnings.
+    latent_table : Table or None
+        With ``ordered=True``, one row an item: ``item_rest_r``, ``item_total_r_corrected`` and ``alpha_if_dropped``
+        (ordinal alpha) of the latent responses, from polychoric correlations, and ``loading`` on one factor of theirs.
+    ordinal_alpha : Estimate or None
+        Alpha of the latent responses, and ``green_yang``, omega of the sum score; with ``ordered=True``.
+    green_yang : Estimate or None
     n_rows, n_obs : int
     rule : str
         The rule that made the rows of the item statistics.
@@ -47,6 +61,9 @@ class ItemAnalysis(Result):
     n_rows: int
     n_obs: int
     rule: str
+    latent_table: Table | None = None
+    ordinal_alpha: Estimate | None = None
+    green_yang: Estimate | None = None
     warnings: tuple[Note, ...] = ()
 
     @property
@@ -60,7 +77,11 @@ class ItemAnalysis(Result):
     def summary(self) -> str:
         """Return the main columns, alpha, and notes."""
         main = Table({name: self.item_table[name] for name in _SHOWN})
-        return "\n".join([main.to_text(), "", self.alpha.summary()])
+        lines = [main.to_text(), "", self.alpha.summary()]
+        if self.latent_table is not None and self.ordinal_alpha is not None and self.green_yang is not None:
+            lines += ["", "Latent responses (polychoric correlations)", self.latent_table.to_text()]
+            lines += [self.ordinal_alpha.summary(), self.green_yang.summary()]
+        return "\n".join(lines)
 
 
 def item_analysis(
@@ -68,6 +89,7 @@ def item_analysis(
     *,
     missing: MissingMethod = "listwise",
     categories: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    ordered: bool = False,
     conf_level: float = 0.95,
 ) -> ItemAnalysis:
     """Describe the distribution of every item, and how it goes with the rest of the scale.
@@ -82,8 +104,11 @@ def item_analysis(
     categories : sequence or mapping, optional
         Values of the response scale, for all items or an item. Without them, and without an instrument, the values
         observed are taken, and a warning says so: an end of the scale that nobody chose is then not seen as one.
+    ordered : bool
+        Whether to add what polychoric correlations say: item statistics of the latent responses, ordinal alpha, and
+        Green and Yang's omega of the sum score. Items of a range of numbers have none.
     conf_level : float
-        Level of alpha's interval.
+        Level of the intervals.
 
     Returns
     -------
@@ -136,6 +161,7 @@ def item_analysis(
             )
         )
     alpha = finish(alpha_from_prepared(prepared, conf_level), prepared, "item_analysis")
+    latent = _latent(data, missing, categories, conf_level, prepared.remarks) if ordered else {}
     return ItemAnalysis(
         item_table=_item_table(answers, alpha),
         distribution=_distribution(answers),
@@ -143,8 +169,34 @@ def item_analysis(
         n_rows=answers.moments.n_rows,
         n_obs=answers.moments.n_obs,
         rule=answers.moments.rule,
-        warnings=alpha.warnings,
+        warnings=(*alpha.warnings, *latent.pop("notes", ())),
+        **latent,
     )
+
+
+def _latent(
+    data: Any, missing: MissingMethod, categories: Any, conf_level: float, said: Sequence[Note]
+) -> dict[str, Any]:
+    """Return the statistics of latent responses, and what was warned about beyond what has been ``said``."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RelmeasureWarning)
+        found = polychoric(data, categories=categories, missing=missing, acov=True)
+        sums = MomentSums.from_covariance(
+            found.correlation, np.zeros(found.n_items), found.n_obs, found.names, origin=found.rule
+        )
+        alpha = alpha_from_prepared(prepare(sums, conf_level=conf_level), conf_level)
+    known = {(note.code, note.message) for note in said} | {(c, None) for c in _SAID_BEFORE}
+    fresh = [w.message for w in caught if isinstance(w.message, RelmeasureWarning)]
+    fresh = [w for w in fresh if (w.code, w.message) not in known and (w.code, None) not in known]
+    columns = {name: alpha.item_table[name] for name in ("item", *_LATENT)}
+    sum_score = ordinal_from_polychoric(found, "green_yang", conf_level)
+    loadings = sum_score.item_table.columns.get("loading", (math.nan,) * found.n_items)
+    return {
+        "latent_table": Table(columns | {"loading": tuple(loadings)}),
+        "ordinal_alpha": ordinal_from_polychoric(found, "ordinal_alpha", conf_level),
+        "green_yang": sum_score,
+        "notes": announce(fresh),
+    }
 
 
 def _item_table(answers: Answers, alpha: AlphaEstimate) -> Table:
