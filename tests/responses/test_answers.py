@@ -188,6 +188,12 @@ def _native_frames() -> dict[str, Callable[[], Any]]:
         "duckdb enum": lambda: sql("enum('5', '1')"),
         "pandas arrow-backed": lambda: arrow(pa.array(whole)).to_pandas(types_mapper=pd.ArrowDtype),
         "pandas arrow-backed text": lambda: arrow(pa.array(text)).to_pandas(types_mapper=pd.ArrowDtype),
+        "pandas arrow-backed dictionary of text": lambda: arrow(pa.array(text).dictionary_encode()).to_pandas(
+            types_mapper=pd.ArrowDtype
+        ),
+        "pandas categorical with unused categories": lambda: pd.DataFrame(
+            {"q": pd.Categorical(text, ["x", "1", "2", "5", " "])}
+        ),
     }
     for name in ("Int8", "UInt8", "Int64", "UInt64", "Float32", "Float64"):
         frames[f"pandas {name}"] = lambda name=name: pd.DataFrame({"q": pd.Series(whole, dtype=name)})  # type: ignore[misc]
@@ -302,3 +308,23 @@ def test_any_text_is_read_the_same_on_every_engine(texts: list[str | None]) -> N
         else:
             found = bind(instrument, frame)
         assert to_columns(found.keyed().frame)["q"] == expected, name
+
+
+@pytest.mark.parametrize("kind", ["text", "objects", "categories", "polars", "pyarrow"])
+def test_labels_are_looked_up_once_each_not_in_every_row(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a column of labels costs hangs on its distinct labels, on every eager engine."""
+    looked: list[Any] = []
+
+    def counted(value: Any, *rest: Any) -> float:
+        looked.append(value)
+        return code_of(value, *rest)
+
+    monkeypatch.setattr("relmeasure.responses.distinct.code_of", counted)
+    texts = ["Not true", "Muy cierto", None, " Sort of true", ""] * 200
+    frame: Any = pd.DataFrame({"q": pd.Series(texts, dtype=object if kind == "objects" else "string")})
+    if kind == "categories":
+        frame = frame.astype("category")
+    elif kind in ("polars", "pyarrow"):
+        frame = CONSTRUCTORS[kind]({"q": texts})
+    assert keyed(one(LABELLED), frame) == [1, 4, None, 2, None] * 200
+    assert sorted(looked) == ["", " Sort of true", "Muy cierto", "Not true"]

@@ -123,8 +123,11 @@ def _text_expression(filled: nw.Expr, scale: ResponseScale) -> nw.Expr:
     text = filled.str.strip_chars(BLANKS)
     number = nw.when(text.str.contains(NUMBER)).then(text).cast(nw.Float64)
     answer: nw.Expr = nw.when(number.is_null()).then(nw.lit(NO_CODE)).otherwise(number)
+    same: dict[float, list[str]] = {}
     for label, code in text_codes(scale).items():
-        answer = nw.when(text == label).then(nw.lit(code)).otherwise(answer)
+        same.setdefault(code, []).append(label)
+    for code, labels in same.items():
+        answer = nw.when(text.is_in(labels)).then(nw.lit(code)).otherwise(answer)
     return nw.when(text != "").then(answer)
 
 

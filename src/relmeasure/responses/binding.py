@@ -23,8 +23,9 @@ from relmeasure.exceptions import (
     warn_user,
 )
 from relmeasure.instruments.definition import Instrument
-from relmeasure.responses.answers import blank_to_null, code_series, codes_expression
+from relmeasure.responses.answers import codes_expression
 from relmeasure.responses.codes import look, origin_shifts, unknown_codes_error, unknown_codes_warnings
+from relmeasure.responses.distinct import numbers_of_objects, numbers_of_text
 from relmeasure.responses.frames import Frame, Source, array_frame, open_frame
 from relmeasure.responses.items import ItemPlan
 
@@ -297,20 +298,21 @@ def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tu
         scale = instrument.response_scale(item)
         name = f"{WORKING}code_{item}"
         if source.kinds[item] == "object":
-            column = source.frame.get_column(item)  # type: ignore[union-attr]
-            numbers = code_series(column.to_list(), scale, item)
-            series[item] = nw.new_series(name, numbers, nw.Float64(), backend=source.backend)
-            new.append(blank_to_null(nw.col(name)).alias(name))
+            series[item], expression = numbers_of_objects(source, item, scale, name)
+            if expression is not None:
+                new.append(expression)
+        elif source.kinds[item] == "text" and not source.lazy:
+            series[item] = numbers_of_text(source, item, scale, name)
         elif (expression := codes_expression(source, item, scale)) is not None:
             new.append(expression.alias(name))
-            series.setdefault(item, None)
+            series[item] = None
     work = source.frame
     objects = [column for column in series.values() if column is not None]
     if objects:
         work = work.with_columns(*objects)
     if new:
         work = work.with_columns(*new)
-    dtypes = work.collect_schema() if new else source.dtypes
+    dtypes = work.collect_schema() if series else source.dtypes
     columns = {item: f"{WORKING}code_{item}" if item in series else item for item in items}
     return work, [ItemPlan.of(instrument, item, column, dtypes[column]) for item, column in columns.items()]
 
