@@ -124,8 +124,22 @@ __all__ = [
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    close = _closest(word, list(known))
+    return f" Did you mean '{close}'?" if close else ""
+
+
+def _closest(word: str, known: Sequence[str], *, loosely: bool = True) -> str | None:
+    """The word that differs in case and punctuation only; else, ``loosely``, one that is spelled alike."""
+    plain = _plain(word)
+    for other in known:
+        if plain and _plain(other) == plain:
+            return other
+    close = get_close_matches(word, known, n=1, cutoff=0.6) if loosely else []
+    return close[0] if close else None
+
+
+def _plain(word: str) -> str:
+    return "".join(filter(str.isalnum, word.casefold()))
 
 
 def shorten(names: Iterable[object], limit: int = 8) -> str:
@@ -223,13 +237,19 @@ class ColumnNotFoundError(DataError):
     code = "column-not-found"
 
     @classmethod
-    def from_names(cls, missing: Sequence[str], available: Sequence[str], *, what: str = "item") -> ColumnNotFoundError:
-        """Name what is missing and what it may have been meant to be."""
+    def from_names(
+        cls, missing: Sequence[str], available: Sequence[str], *, what: str = "item", remedy: str = ""
+    ) -> ColumnNotFoundError:
+        """Name what is missing, what it may have been meant to be, and what to do."""
+        pairs = {name: close for name in missing[:4] if (close := _closest(name, available, loosely=False))}
         hint = did_you_mean(missing[0], available)
+        if len(missing) > 1 and pairs:
+            told = ", ".join(f"'{close}' for {name}" for name, close in pairs.items())
+            hint = f" Did you mean {told}?"
         plural = "s" if len(missing) != 1 else ""
         return cls(
             f"{len(missing)} {what} column{plural} not in the data: {shorten(missing)}.{hint} "
-            f"The data have: {shorten(available, 12) or 'no columns'}.",
+            f"The data have: {shorten(available, 12) or 'no columns'}.{remedy}",
             missing=list(missing),
             available=list(available),
         )

@@ -137,7 +137,7 @@ def test_check_answers_with_its_exit_code(run: Any, answers: Path, tmp_path: Pat
         (("show", "relationship-studnt"), "Did you mean 'relationship-student'"),
         (("show", "relationship-student", "--lang", "fr"), "en"),
         (("check", "relationship-student", "nowhere.csv"), "no file"),
-        (("check", "relationship-student", "answers.xlsx"), "not known"),
+        (("check", "relationship-student", "answers.xlsx"), "export it as CSV"),
         (("check", "relationship-student", "{answers}", "--unknown", "maybe"), "raise"),
         (("reliability", "relationship-student", "{answers}", "-s", "cares"), "care"),
         (("reliability", "relationship-student", "{answers}", "--missing", "mean"), "listwise"),

@@ -318,7 +318,7 @@ def _ordered(responses: Responses | None, missing: MissingMethod) -> Callable[[s
             return f"items without two to {MOST_CATEGORIES} ordered categories ({shorten(many)}): see alpha and omega"
         if any(_uneven(instrument.keyed_values(item)) for item in scales):
             return "categories are not scored in equal steps: the formulas for ordered answers take one apart"
-        part, _ = bound(instrument, responses.frame, scales=[scale], unknown="missing")
+        part, _ = bound(instrument, responses.source.native, scales=[scale], unknown="missing")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RelmeasureWarning)  # rows dropped are said for the scale; the rest is kept
             return polychoric(part, missing=missing, acov=True)

@@ -16,13 +16,27 @@ import typer
 
 from relmeasure._version import __version__
 from relmeasure.classical import reliability as compute_reliability
+from relmeasure.cli.answers import read_answers
 from relmeasure.cli.authoring import form_command, lint_command, new_command, template_command
 from relmeasure.cli.classes import classes_command, monitor_command
 from relmeasure.cli.demo import DEFAULT_SEED, run_demo
 from relmeasure.cli.display import console, errors, print_instrument, print_json, print_table
-from relmeasure.cli.options import DataArg, EngineOpt, InstrumentArg, JsonOpt, LangOpt, OutOpt, ScalesOpt, UnknownOpt
+from relmeasure.cli.options import (
+    ColumnsOpt,
+    DataArg,
+    DecimalOpt,
+    EngineOpt,
+    InstrumentArg,
+    JsonOpt,
+    LangOpt,
+    OutOpt,
+    ScalesOpt,
+    SepOpt,
+    UnknownOpt,
+)
 from relmeasure.cli.running import show_result, told, working
-from relmeasure.cli.tables import read_table, write_table, write_text
+from relmeasure.cli.tables import refuse_input, write_table, write_text
+from relmeasure.cli.wording import in_options
 from relmeasure.exceptions import OptionError, RelmeasureError
 from relmeasure.instruments import json_schema, list_instruments, load_instrument
 from relmeasure.reports import instrument_page
@@ -56,7 +70,8 @@ def main() -> None:
         errors.print("interrupted")
         sys.exit(_INTERRUPTED)
     except RelmeasureError as error:
-        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sentence = in_options(str(error), typer.main.get_command(app), sys.argv[1:])
+        errors.print(f"error: {sentence}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
@@ -140,13 +155,17 @@ def check(
     engine: EngineOpt = "pandas",
     unknown: UnknownOpt = "raise",
     scales: ScalesOpt = None,
+    sep: SepOpt = None,
+    decimal: DecimalOpt = ".",
+    columns: ColumnsOpt = None,
     strict: Annotated[bool, typer.Option(help="Exit with 1 also when the answer is 'with care'.")] = False,
     as_json: JsonOpt = False,
 ) -> None:
     """Say whether the scores can be used: codes, keys, missing answers, floor and ceiling, one dimension or more."""
     loaded = load_instrument(instrument)
     with working("checking"), told(quiet=True):
-        result = run_check(loaded, read_table(data, engine), unknown=unknown, scales=scales)
+        answers = read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns)
+        result = run_check(loaded, answers.by_item, unknown=unknown, scales=scales)
     show_result(result, as_json)
     if result.status.level == "failed" or (strict and result.status.level == "caution"):
         raise typer.Exit(1)
@@ -161,13 +180,19 @@ def score(
     unknown: UnknownOpt = "raise",
     prefix: Annotated[str, typer.Option(help="Prefix of the score columns.")] = "",
     scales: ScalesOpt = None,
+    sep: SepOpt = None,
+    decimal: DecimalOpt = ".",
+    columns: ColumnsOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Append score, number of valid answers and reason of a missing score for every scale."""
+    refuse_input(out, data, columns, Path(instrument))
     loaded = load_instrument(instrument)
     with working("scoring"), told():
-        frame = read_table(data, engine)
-        scored = compute_scores(loaded, frame, prefix=prefix, scales=scales, unknown=unknown)
+        answers = read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns, out=out)
+        scored = compute_scores(
+            loaded, answers.frame, prefix=prefix, scales=scales, unknown=unknown, columns=answers.columns
+        )
         write_table(scored, out)
     names = [f"{prefix}{scale}" for scale in (scales or loaded.scale_ids)]
     if as_json:
@@ -184,13 +209,18 @@ def reliability(
     unknown: UnknownOpt = "raise",
     missing: Annotated[MissingMethod, typer.Option(help="Rows with a missing answer.")] = "listwise",
     scales: ScalesOpt = None,
+    sep: SepOpt = None,
+    decimal: DecimalOpt = ".",
+    columns: ColumnsOpt = None,
     out: OutOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Report the reliability of every scale, with interval, N and the rule that made the N."""
+    refuse_input(out, data, columns, Path(instrument))
     loaded = load_instrument(instrument)
     with working("estimating reliability"), told(quiet=True):
-        result = compute_reliability(loaded, read_table(data, engine), scales=scales, missing=missing, unknown=unknown)
+        answers = read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns)
+        result = compute_reliability(loaded, answers.by_item, scales=scales, missing=missing, unknown=unknown)
     if out is not None:
         write_table(result.to_frame(), out)
     show_result(result, as_json)

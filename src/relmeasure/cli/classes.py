@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from relmeasure.cli.answers import read_answers
 from relmeasure.cli.display import console, print_table
-from relmeasure.cli.options import DataArg, EngineOpt, InstrumentArg, JsonOpt, OutOpt, ScalesOpt, UnknownOpt
+from relmeasure.cli.options import (
+    ColumnsOpt,
+    DataArg,
+    DecimalOpt,
+    EngineOpt,
+    InstrumentArg,
+    JsonOpt,
+    OutOpt,
+    ScalesOpt,
+    SepOpt,
+    UnknownOpt,
+)
 from relmeasure.cli.running import show_result, told, working
-from relmeasure.cli.tables import read_table, write_table
+from relmeasure.cli.tables import read_table, refuse_input, write_table
 from relmeasure.exceptions import ColumnNotFoundError, DataError, OptionError
 from relmeasure.instruments import load_instrument
 from relmeasure.studies.classrooms import classroom_scores
@@ -26,6 +38,9 @@ _ROWS_SHOWN = 60
 
 _SHOWN = {"wave": "wave", "cluster": "class", "scale": "scale", "n": "n", "mean": "mean", "lower": "lower"}
 _SHOWN |= {"upper": "upper", "reliability": "reliability", "share_below": "share below", "status": "status"}
+
+_PARTS = ("totals", "subgroups", "subgroup-totals")
+"""What is written beside the table of classes."""
 
 ClusterOpt = Annotated[str, typer.Option(help="Column with the class or teacher.")]
 LevelOpt = Annotated[Literal["class", "teacher", "school"], typer.Option(help="What the cluster is.")]
@@ -57,6 +72,9 @@ def classes_command(
     scales: ScalesOpt = None,
     engine: EngineOpt = "pandas",
     unknown: UnknownOpt = "raise",
+    sep: SepOpt = None,
+    decimal: DecimalOpt = ".",
+    columns: ColumnsOpt = None,
     out: OutOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
@@ -64,11 +82,14 @@ def classes_command(
 
     With --out the classes are written to the file, totals and subgroups beside it.
     """
+    beside = [_beside(out, what) for what in _PARTS] if out is not None else []
+    for written in (out, *beside):
+        refuse_input(written, data, roster, columns, Path(instrument))
     loaded = load_instrument(instrument)
     with working("scoring classes"), told(quiet=True):
         result = classroom_scores(
             loaded,
-            read_table(data, engine),
+            read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns).by_item,
             cluster=cluster,
             level=level,
             wave=wave,
@@ -85,10 +106,9 @@ def classes_command(
         )
     if out is not None:
         write_table(_frame(result.table), out)
-        write_table(_frame(result.totals), _beside(out, "totals"))
-        if by is not None:
-            write_table(_frame(result.subgroups), _beside(out, "subgroups"))
-            write_table(_frame(result.subgroup_totals), _beside(out, "subgroup-totals"))
+        parts = (result.totals, result.subgroups, result.subgroup_totals)
+        for part, path in list(zip(parts, beside, strict=True))[: 1 if by is None else 3]:
+            write_table(_frame(part), path)
     if not as_json:
         _print(result.table, out)
     show_result(result, as_json)
@@ -116,16 +136,20 @@ def monitor_command(
     scales: ScalesOpt = None,
     engine: EngineOpt = "pandas",
     unknown: UnknownOpt = "raise",
+    sep: SepOpt = None,
+    decimal: DecimalOpt = ".",
+    columns: ColumnsOpt = None,
     seed: Annotated[int, typer.Option(help="Seed of the rank intervals.")] = 0,
     out: OutOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
     """Look for classes with weak scores or a fall since the wave before: support needed, look again, no sign."""
+    refuse_input(out, data, columns, Path(instrument))
     loaded = load_instrument(instrument)
     with working("looking at classes"), told(quiet=True):
         result = monitor(
             loaded,
-            read_table(data, engine),
+            read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns).by_item,
             cluster=cluster,
             level=level,
             wave=wave,

@@ -9,7 +9,19 @@ import typer
 
 from relmeasure.cli.tables import Engine
 
-__all__ = ["DataArg", "EngineOpt", "InstrumentArg", "JsonOpt", "LangOpt", "OutOpt", "ScalesOpt", "UnknownOpt"]
+__all__ = [
+    "ColumnsOpt",
+    "DataArg",
+    "DecimalOpt",
+    "EngineOpt",
+    "InstrumentArg",
+    "JsonOpt",
+    "LangOpt",
+    "OutOpt",
+    "ScalesOpt",
+    "SepOpt",
+    "UnknownOpt",
+]
 
 InstrumentArg = Annotated[
     str, typer.Argument(help="Id of an instrument (see 'list'), or path of a .toml or .json file.")
@@ -23,3 +35,14 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON for machines."
 LangOpt = Annotated[str | None, typer.Option(help="Language of the wording, e.g. en or es.")]
 OutOpt = Annotated[Path | None, typer.Option("--out", "-o", help="Write the table to this file.")]
 ScalesOpt = Annotated[list[str] | None, typer.Option("--scale", "-s", help="Only this scale; may be repeated.")]
+SepOpt = Annotated[
+    str | None,
+    typer.Option(help="What separates cells of a text file: , ; | or tab. Default: the sign in its header line."),
+]
+DecimalOpt = Annotated[
+    Literal[".", ","], typer.Option(help="Decimal sign of answers in a text file, as pandas names it.")
+]
+ColumnsOpt = Annotated[
+    Path | None,
+    typer.Option(help="Table with the columns 'item' and 'column': where the data have other names than the item ids."),
+]

@@ -1,42 +1,68 @@
 """Read and write tables of answers: CSV, TSV, Parquet and Arrow, through pandas, Polars or DuckDB.
 
 Text files are read as text, column for column, so that ids keep their leading zeros and codes are judged by the
-instrument, not by a guess. Files are written whole or not at all.
+instrument, not by a guess. Only in the columns of items is "NA" an empty cell. Files are written whole or not at all.
 """
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
+from relmeasure.cli.text_files import SEPARATORS, TextFormat, check_encoding, text_format
 from relmeasure.exceptions import (
-    DuplicateColumnError,
     MissingExtraError,
     OptionError,
     RelmeasureError,
     UnsupportedDataError,
     did_you_mean,
-    shorten,
 )
 
-__all__ = ["Engine", "read_table", "write_table", "write_text"]
+__all__ = ["Engine", "Reading", "is_text", "read_table", "refuse_input", "write_table", "write_text"]
 
 Engine = Literal["pandas", "polars", "duckdb"]
 """Library that holds the answers."""
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_NULLS = ["", "NA"]
-"""What stands for an empty cell in a text file, the same for every engine."""
+_NA = "NA"
+"""What stands for an empty cell in a column of answers, as R writes it; elsewhere it is a word."""
+
+_COMMA = r"^\s*[+-]?[0-9]*,[0-9]+\s*$"
+_NUMBER = r"^\s*[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)\s*$"
+_WHOLE = r"^\s*[+-]?[0-9]{1,15}\s*$"
 
 _ARROW = {".arrow", ".feather", ".ipc"}
-_SUFFIXES = (*_DELIMITERS, ".parquet", *sorted(_ARROW))
+_SUFFIXES = (*SEPARATORS, ".parquet", *sorted(_ARROW))
+_FOREIGN = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "a workbook"),
+    **dict.fromkeys((".sav", ".dta", ".sas7bdat", ".rds"), "a file of a statistics program"),
+}
 
 
-def read_table(path: Path, engine: Engine = "pandas") -> Any:
+@dataclass(frozen=True)
+class Reading:
+    """How a text file of answers is read; other formats say it themselves.
+
+    Attributes
+    ----------
+    items : sequence of str
+        Columns of answers: "NA" is an empty cell there, and decimal commas are numbers if that was said.
+    sep : str or None
+        What separates cells; None: the sign in the header line.
+    decimal : {".", ","}
+    numbers : bool
+        Turn columns of answers that hold numbers only into columns of numbers.
+    """
+
+    items: Sequence[str] = ()
+    sep: str | None = None
+    decimal: Literal[".", ","] = "."
+    numbers: bool = False
+
+
+def read_table(path: Path, engine: Engine = "pandas", reading: Reading | None = None) -> Any:
     """Return the table in a file: a pandas frame, a Polars lazy frame or a DuckDB relation."""
     if engine not in get_args(Engine):
         raise OptionError.from_value("engine", engine, get_args(Engine))
@@ -44,17 +70,39 @@ def read_table(path: Path, engine: Engine = "pandas") -> Any:
     if not path.is_file():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UnsupportedDataError(f"There is no file {path}.{did_you_mean(path.name, near)}", path=str(path))
-    reader = {"pandas": _read_pandas, "polars": _read_polars, "duckdb": _read_duckdb}[engine]
+    how = reading or Reading()
+    read_text = {"pandas": _pandas_text, "polars": _polars_text, "duckdb": _duckdb_text}[engine]
+    read_typed = {"pandas": _pandas_typed, "polars": _polars_typed, "duckdb": _duckdb_typed}[engine]
     unreadable: tuple[type[Exception], ...] = (OSError, ValueError, *_engine_errors(engine))
     try:
-        if suffix in _DELIMITERS:
-            _check_header(path, _DELIMITERS[suffix])
-        return reader(path, suffix)
+        if suffix not in SEPARATORS:
+            return read_typed(path, suffix)
+        check_encoding(path)
+        return read_text(path, text_format(path, how.sep), how)
     except unreadable as error:
         if isinstance(error, RelmeasureError):
             raise
         told = f"{path} cannot be read as {suffix[1:]}: {_first_line(error)}"
         raise UnsupportedDataError(told, path=str(path)) from error
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is a text file by its suffix."""
+    return path.suffix.lower() in SEPARATORS
+
+
+def refuse_input(out: Path | None, *inputs: Path | None) -> None:
+    """Raise if a file to be written is one that is read, by whatever path: raw data are never replaced."""
+    for path in inputs:
+        if out is None or path is None or not path.exists():
+            continue
+        same = out.exists() and out.samefile(path)
+        if same or out.resolve() == path.resolve():
+            raise OptionError(
+                f"--out {out} is the file that is read ({path}): choose another name. Raw data are never replaced.",
+                argument="out",
+                value=str(out),
+            )
 
 
 def write_table(frame: Any, path: Path) -> None:
@@ -76,55 +124,98 @@ def write_text(text: str, path: Path) -> None:
     _replace(path, lambda tmp: Path(tmp).write_text(text, encoding="utf-8"))
 
 
-# --------------------------------------------------------------------------- readers
-def _check_header(path: Path, delimiter: str) -> None:
-    """Raise if a name stands twice, or names and cells do not fit: libraries rename, or shift the cells, unasked."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = (row for row in csv.reader(file, delimiter=delimiter) if row)
-        try:
-            names, first = next(rows, []), next(rows, [])
-        except csv.Error:
-            return
-    if not names:
-        raise ValueError("the file is empty")
-    if len(first) > len(names):
-        raise UnsupportedDataError(
-            f"{path}: the first row has {len(first)} cells, the header {len(names)} names. Name every column "
-            "(row names too), and end no row with a delimiter.",
-            path=str(path),
-        )
-    twice = [name for name, n in Counter(names).items() if n > 1 and name]
-    if twice:
-        raise DuplicateColumnError(
-            f"{path}: {len(twice)} column name{'s stand' if len(twice) != 1 else ' stands'} twice in the header: "
-            f"{shorten(twice)}. Rename or drop one of each.",
-            names=twice,
-        )
-
-
-def _read_pandas(path: Path, suffix: str) -> Any:
+# --------------------------------------------------------------------------- readers of text
+def _pandas_text(path: Path, form: TextFormat, how: Reading) -> Any:
     import pandas as pd
 
-    if suffix in _DELIMITERS:
-        return pd.read_csv(path, sep=_DELIMITERS[suffix], dtype=str, keep_default_na=False, na_values=_NULLS)
+    frame = pd.read_csv(path, sep=form.sep, dtype=str, keep_default_na=False, na_values=[""])
+    for name in _answers(form, how):
+        column = frame[name].mask(frame[name] == _NA)
+        if how.decimal == ",":
+            column = column.mask(column.str.contains(_COMMA, na=False), column.str.replace(",", ".", regex=False))
+        if how.numbers and (known := column.dropna()).str.contains(_NUMBER).all():
+            whole = known.str.contains(_WHOLE).all()
+            column = pd.to_numeric(column.str.strip()).astype("Int64" if whole else "Float64")
+        frame[name] = column
+    return frame
+
+
+def _polars_text(path: Path, form: TextFormat, how: Reading) -> Any:
+    pl = _need("polars", "polars", "engine 'polars'")
+    # Read whole: a scan of some columns does not notice a row with a cell too many, which shifts its answers.
+    frame = pl.read_csv(path, separator=form.sep, infer_schema=False, null_values=[""])
+    columns = []
+    for name in _answers(form, how):
+        column = frame[name].set(frame[name] == _NA, None)
+        if how.decimal == ",":
+            commas = column.str.contains(_COMMA)
+            column = column.zip_with(~commas.fill_null(value=False), column.str.replace(",", ".", literal=True))
+        if how.numbers and (known := column.drop_nulls()).str.contains(_NUMBER).all():
+            whole = known.str.contains(_WHOLE).all()
+            column = column.str.strip_chars().cast(pl.Int64 if whole else pl.Float64)
+        columns.append(column)
+    return frame.with_columns(columns).lazy()
+
+
+def _duckdb_text(path: Path, form: TextFormat, how: Reading) -> Any:
+    duckdb = _need("duckdb", "duckdb", "engine 'duckdb'")
+    table = duckdb.read_csv(str(path), sep=form.sep, header=True, all_varchar=True, na_values=[""])
+    answers = set(_answers(form, how))
+    parts = [_duckdb_answer(name, how) if name in answers else _quoted(name) for name in table.columns]
+    table = table.project(", ".join(parts))
+    if not (how.numbers and answers):
+        return table
+    named = [name for name in table.columns if name in answers]
+    tests = [
+        f"bool_and(regexp_full_match({_quoted(name)}, '{pattern.strip('^$')}'))"
+        for name in named
+        for pattern in (_NUMBER, _WHOLE)
+    ]
+    found = table.aggregate(", ".join(tests)).fetchall()[0]
+    types = {
+        name: "BIGINT" if found[2 * k + 1] is not False else "DOUBLE"
+        for k, name in enumerate(named)
+        if found[2 * k] is not False
+    }
+    cast = [f"trim({_quoted(n)})::{types[n]} AS {_quoted(n)}" if n in types else _quoted(n) for n in table.columns]
+    return table.project(", ".join(cast))
+
+
+def _duckdb_answer(name: str, how: Reading) -> str:
+    cell = f"nullif({_quoted(name)}, '{_NA}')"
+    if how.decimal == ",":
+        comma = f"regexp_full_match({cell}, '{_COMMA.strip('^$')}')"
+        cell = f"CASE WHEN {comma} THEN replace({cell}, ',', '.') ELSE {cell} END"
+    return f"{cell} AS {_quoted(name)}"
+
+
+def _answers(form: TextFormat, how: Reading) -> list[str]:
+    """Columns of answers that the file has."""
+    wanted = set(how.items)
+    return [name for name in form.columns if name in wanted]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+# --------------------------------------------------------------------------- readers of typed files
+def _pandas_typed(path: Path, suffix: str) -> Any:
+    import pandas as pd
+
     _need("pyarrow", "arrow", f"reading {suffix} files")
     return pd.read_parquet(path) if suffix == ".parquet" else pd.read_feather(path)
 
 
-def _read_polars(path: Path, suffix: str) -> Any:
+def _polars_typed(path: Path, suffix: str) -> Any:
     pl = _need("polars", "polars", "engine 'polars'")
-    if suffix in _DELIMITERS:
-        # Read whole: a scan of some columns does not notice a row with a cell too many, which shifts its answers.
-        return pl.read_csv(path, separator=_DELIMITERS[suffix], infer_schema=False, null_values=_NULLS).lazy()
     frame = pl.scan_parquet(path) if suffix == ".parquet" else pl.scan_ipc(path)
     frame.collect_schema()
     return frame
 
 
-def _read_duckdb(path: Path, suffix: str) -> Any:
+def _duckdb_typed(path: Path, suffix: str) -> Any:
     duckdb = _need("duckdb", "duckdb", "engine 'duckdb'")
-    if suffix in _DELIMITERS:
-        return duckdb.read_csv(str(path), sep=_DELIMITERS[suffix], header=True, all_varchar=True, na_values=_NULLS)
     if suffix == ".parquet":
         return duckdb.read_parquet(str(path))
     feather = _need("pyarrow.feather", "arrow", f"reading {suffix} files")
@@ -133,8 +224,8 @@ def _read_duckdb(path: Path, suffix: str) -> Any:
 
 # --------------------------------------------------------------------------- writers
 def _write_pandas(frame: Any, path: str, suffix: str) -> None:
-    if suffix in _DELIMITERS:
-        frame.to_csv(path, sep=_DELIMITERS[suffix], index=False)
+    if suffix in SEPARATORS:
+        frame.to_csv(path, sep=SEPARATORS[suffix], index=False)
         return
     _need("pyarrow", "arrow", f"writing {suffix} files")
     frame.to_parquet(path, index=False) if suffix == ".parquet" else frame.to_feather(path)
@@ -142,8 +233,8 @@ def _write_pandas(frame: Any, path: str, suffix: str) -> None:
 
 def _write_polars(frame: Any, path: str, suffix: str) -> None:
     lazy = frame.lazy()
-    if suffix in _DELIMITERS:
-        lazy.sink_csv(path, separator=_DELIMITERS[suffix])
+    if suffix in SEPARATORS:
+        lazy.sink_csv(path, separator=SEPARATORS[suffix])
     elif suffix == ".parquet":
         lazy.sink_parquet(path)
     else:
@@ -151,8 +242,8 @@ def _write_polars(frame: Any, path: str, suffix: str) -> None:
 
 
 def _write_duckdb(frame: Any, path: str, suffix: str) -> None:
-    if suffix in _DELIMITERS:
-        frame.write_csv(path, sep=_DELIMITERS[suffix], header=True)
+    if suffix in SEPARATORS:
+        frame.write_csv(path, sep=SEPARATORS[suffix], header=True)
     elif suffix == ".parquet":
         frame.write_parquet(path)
     else:
@@ -163,6 +254,12 @@ def _write_duckdb(frame: Any, path: str, suffix: str) -> None:
 # --------------------------------------------------------------------------- helpers
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
+    if suffix in _FOREIGN:
+        raise UnsupportedDataError(
+            f"{path.name} is {_FOREIGN[suffix]}, which is not read here: export it as CSV (in Excel: Save As, "
+            "'CSV UTF-8'), one row a person, one column an item.",
+            suffix=suffix,
+        )
     if suffix not in _SUFFIXES:
         raise UnsupportedDataError(
             f"{path.name}: the format '{suffix or 'without a suffix'}' is not known; use {', '.join(_SUFFIXES)}.",

@@ -16,6 +16,7 @@ from relmeasure.exceptions import (
     AlreadyKeyedError,
     CodesAsMissingWarning,
     ColumnCollisionError,
+    ColumnNotFoundError,
     OptionError,
     RelmeasureWarning,
     UnsupportedDataError,
@@ -28,6 +29,7 @@ from relmeasure.responses.codes import look, origin_shifts, unknown_codes_error,
 from relmeasure.responses.distinct import numbers_of_objects, numbers_of_text
 from relmeasure.responses.frames import Frame, Source, array_frame, open_frame
 from relmeasure.responses.items import ItemPlan
+from relmeasure.responses.renaming import under_item_ids
 
 if TYPE_CHECKING:
     from relmeasure.results import Note
@@ -58,6 +60,8 @@ class Responses:
         Recorded facts: codes set to missing, categories collapsed.
     warnings : tuple of Note
         Everything that was warned about while binding.
+    columns : dict
+        Items whose column has another name, and that name. Keyed answers stand under item ids.
     """
 
     frame: Any
@@ -69,11 +73,21 @@ class Responses:
     work: Frame = field(repr=False)
     steps: tuple[str, ...] = ()
     warnings: tuple[Note, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def items(self) -> tuple[str, ...]:
         """Bound items, in the order of the instrument."""
         return tuple(self.plans)
+
+    @property
+    def given_columns(self) -> list[Any]:
+        """Names of the columns of the data as handed in."""
+        return [self.columns.get(name, name) for name in self.source.columns]
+
+    def with_own_names(self, frame: Frame) -> Frame:
+        """Give the columns of a frame made from ``source`` or ``work`` the names they had in the data."""
+        return frame.rename(dict(self.columns)) if self.columns else frame
 
     def keyed(self) -> KeyedResponses:
         """Return the keyed answers: a higher value means more of what the scale measures."""
@@ -145,6 +159,7 @@ def bind(
     *,
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
 ) -> Responses:
     """Bind a frame to an instrument: find the items, check every code, keep the class of missing.
 
@@ -162,6 +177,9 @@ def bind(
         Bind the items of these scales only, so that a file with a part of the items will do. Default: all scales.
     unknown : {"raise", "missing"}
         Codes that are not declared are an error, or become missing of class "invalid", recorded and warned about.
+    columns : mapping of item id to column, optional
+        Where the columns of the data bear other names. Bind once with it, then hand the responses to whatever takes
+        data: every answer then goes by its item id, and frames given back have the names of the data.
 
     Returns
     -------
@@ -187,8 +205,16 @@ def bind(
     >>> responses = rm.bind(instrument, answers, scales=["care"])
     >>> responses.n_rows, len(responses.items)
     (3, 6)
+
+    A file with names of its own, scored and tested for reliability:
+
+    >>> file = pd.DataFrame({f"TQA11{letter}": [1, 4, 2, 3] for letter in "ABCDEF"})
+    >>> own = {f"care_{k}": f"TQA11{letter}" for k, letter in enumerate("ABCDEF", start=1)}
+    >>> responses = rm.bind(instrument, file, scales=["care"], columns=own)
+    >>> rm.score(instrument, responses).columns.tolist()[5:7]
+    ['TQA11F', 'care']
     """
-    responses, raised = bound(instrument, data, scales=scales, unknown=unknown)
+    responses, raised = bound(instrument, data, scales=scales, unknown=unknown, columns=columns)
     for warning in raised:
         warn_user(warning)
     return responses
@@ -200,6 +226,7 @@ def bound(
     *,
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
 ) -> tuple[Responses, list[RelmeasureWarning]]:
     """Bind as ``bind`` does, and return the warnings instead of issuing them."""
     if unknown not in get_args(UnknownCodes):
@@ -207,18 +234,23 @@ def bound(
     if isinstance(data, KeyedResponses):
         raise already_keyed("bind()")
     if isinstance(data, Responses):
+        if columns:
+            raise OptionError("columns= is for frames: bound responses know their columns already.", argument="columns")
         return _rebound(instrument, data, scales), []
     wanted = _scales(instrument, scales)
     if type(data).__module__ == "numpy" and hasattr(data, "ndim"):
         data = array_frame(data, instrument.item_ids)
-    source = open_frame(data)
+    renamed: tuple[Any, dict[str, str]] = (data, {})
+    if columns:
+        renamed = under_item_ids(instrument, data, columns)
+    source = open_frame(renamed[0])
     reserved = [name for name in source.columns if isinstance(name, str) and name.startswith(WORKING)]
     if reserved:
         raise ColumnCollisionError(
             f"Column names that start with '{WORKING}' are kept for working columns: rename {shorten(reserved)}.",
             columns=reserved,
         )
-    items = _items(instrument, wanted, source, everything=scales is None)
+    items = _items(instrument, wanted, source, everything=scales is None, columns=columns or {})
     work, plans = _numbers(instrument, source, items)
     n_rows, looked = look(work, plans)
     found = {plan.item: plan for plan in looked}
@@ -229,7 +261,8 @@ def bound(
             raise unknown_codes_error(work, looked, shifts)
         raised = unknown_codes_warnings(looked, shifts)
     steps = tuple(_steps(instrument, looked, raised))
-    return Responses(data, instrument, wanted, n_rows, found, source, work, steps, _notes(raised)), raised
+    notes = _notes(raised)
+    return Responses(data, instrument, wanted, n_rows, found, source, work, steps, notes, renamed[1]), raised
 
 
 def _notes(raised: Sequence[RelmeasureWarning]) -> tuple[Note, ...]:
@@ -276,14 +309,37 @@ def _rebound(instrument: Instrument, data: Responses, scales: Sequence[str] | No
     return data
 
 
-def _items(instrument: Instrument, scales: Sequence[str], source: Source, *, everything: bool) -> list[str]:
+def _items(
+    instrument: Instrument,
+    scales: Sequence[str],
+    source: Source,
+    *,
+    everything: bool,
+    columns: Mapping[str, str],
+) -> list[str]:
     """Items to read: those of the scales, which must be there, and unscored coded items where they are."""
     needed = {item for scale in scales for item in instrument.scale_items(scale)}
     coded = [item for item in instrument.item_ids if instrument.response_scale(item).kind != "open"]
     if not instrument.scales:
         needed = set(coded)
-    source.require([item for item in coded if item in needed])
+    absent = [item for item in coded if item in needed and item not in source.kinds]
+    if absent:
+        raise _absent_items(instrument, absent, source, columns, everything=everything)
     return [item for item in coded if item in needed or (everything and item in source.kinds)]
+
+
+def _absent_items(
+    instrument: Instrument, absent: Sequence[str], source: Source, columns: Mapping[str, str], *, everything: bool
+) -> ColumnNotFoundError:
+    """The error for items without a column; scales that the data do hold are named."""
+    whole = [scale for scale in instrument.scale_ids if set(instrument.scale_items(scale)) <= set(source.kinds)]
+    remedy = ""
+    if everything and whole:
+        remedy = f" All items of {shorten(whole)} are there: scales={whole!r} asks for no others."
+    elif not columns:
+        remedy = " If they bear other names there, say which with columns={item: column}."
+    names = [columns.get(item, item) for item in absent]
+    return ColumnNotFoundError.from_names(names, [str(c) for c in source.columns], remedy=remedy)
 
 
 def _numbers(instrument: Instrument, source: Source, items: Sequence[str]) -> tuple[Frame, list[ItemPlan]]:

@@ -117,7 +117,7 @@ def careless_responding(
     responses, raised = bound(instrument, raw, scales=scales, unknown=unknown)
     source = responses.source
     names = [f"{prefix}{name}" for name in _NAMES]
-    clashes = [name for name in names if name in source.columns]
+    clashes = [name for name in names if name in responses.given_columns]
     if clashes:
         raise ColumnCollisionError(
             f"{len(clashes)} columns to be written are in the data already: {shorten(clashes)}. "
@@ -129,7 +129,7 @@ def careless_responding(
     plans = _wanted(responses, scales)
     blank = source.no_rows(dict(zip(names, (nw.Int64(), nw.Float64(), nw.Float64()), strict=True)))
     if blank is not None:
-        return source.owned.with_columns(*blank).to_native()
+        return responses.with_own_names(source.owned.with_columns(*blank)).to_native()
     work = responses.work
     if isinstance(work, nw.DataFrame):
         work = work.select(*(plan.column for plan in plans))
@@ -139,8 +139,9 @@ def careless_responding(
         nw.col(f"{WORKING}best").cast(nw.Int64).alias(names[0]), _irv().alias(names[1]), _share().alias(names[2])
     )
     if isinstance(work, nw.LazyFrame):
-        return work.select(*source.columns, *names).to_native()
-    return source.owned.with_columns(*(work.get_column(name) for name in names)).to_native()
+        return responses.with_own_names(work.select(*source.columns, *names)).to_native()
+    done = source.owned.with_columns(*(work.get_column(name) for name in names))
+    return responses.with_own_names(done).to_native()
 
 
 def _wanted(responses: Responses, scales: Sequence[str] | None) -> list[ItemPlan]:

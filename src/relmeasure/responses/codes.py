@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ _BLOCK = 1 << 16
 """Numbers looked at while they are in cache."""
 _SHOWN = 5
 """Unknown values that a message shows for an item."""
+_COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*$")
 
 
 def collected(frame: Frame) -> nw.DataFrame[Any]:
@@ -230,6 +232,8 @@ def unknown_codes_error(frame: Frame, plans: Sequence[ItemPlan], shifts: Sequenc
         if shifts
         else "Correct them, declare them as missing codes of the response scale, or pass unknown='missing'."
     )
+    if all(_COMMA.match(str(value)) for seen in values.values() for value in seen):
+        remedy = "These are numbers with a decimal comma: read the file with decimal=','."
     plural = "items hold" if len(bad) != 1 else "item holds"
     return UnknownCodeError(
         f"{len(bad)} {plural} codes that are not declared: {'; '.join(lines)}{more}. {remedy}",

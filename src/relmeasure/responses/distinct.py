@@ -6,7 +6,6 @@ The rules are those of ``answers.code_of``; here they meet each text once. A laz
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
@@ -39,16 +38,15 @@ def numbers_of_text(source: Source, item: str, scale: ResponseScale, name: str) 
         import polars as pl
 
         words = texts.unique().drop_nulls().to_list()
-        found = texts.replace_strict(words, _codes(words, scale), default=None, return_dtype=pl.Float64)
-        return nw.from_native(found.alias(name), series_only=True)
+        codes = [_gap(word, scale) for word in words]
+        return _named(texts.replace_strict(words, codes, default=None, return_dtype=pl.Float64), name)
     import pyarrow as pa
     import pyarrow.compute as pc
 
     known = pc.unique(texts)
     table = pa.array([None if word is None else _gap(word, scale) for word in known.to_pylist()], pa.float64())
     numbers = table.take(pc.index_in(texts, value_set=known).combine_chunks())
-    found: nw.Series[Any] = nw.from_native(pa.chunked_array([numbers]), series_only=True)
-    return found.alias(name)
+    return _named(pa.chunked_array([numbers]), name)
 
 
 def numbers_of_objects(
@@ -81,8 +79,9 @@ def _pandas_numbers(column: nw.Series[Any], scale: ResponseScale, name: str, sou
     return nw.new_series(name, table[places], nw.Float64(), backend=source.backend)
 
 
-def _codes(words: Sequence[str], scale: ResponseScale) -> list[float | None]:
-    return [_gap(word, scale) for word in words]
+def _named(native: Any, name: str) -> nw.Series[Any]:
+    series: nw.Series[Any] = nw.from_native(native, series_only=True)
+    return series.alias(name)
 
 
 def _gap(word: str, scale: ResponseScale) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, get_args, overload
 
 import narwhals.stable.v2 as nw
@@ -40,6 +40,7 @@ def score(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
     level: Level | None = None,
 ) -> IntoDataFrameT: ...
 @overload
@@ -50,6 +51,7 @@ def score(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
     level: Level | None = None,
 ) -> IntoLazyFrameT: ...
 @overload
@@ -60,6 +62,7 @@ def score(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
     level: Level | None = None,
 ) -> pd.DataFrame: ...
 @overload
@@ -70,6 +73,7 @@ def score(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: None = None,
     level: Level | None = None,
 ) -> Any: ...
 
@@ -81,6 +85,7 @@ def score(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
     level: Level | None = None,
 ) -> Any:
     """Append a score, its number of valid answers, and the reason where it is missing, for every scale.
@@ -103,6 +108,8 @@ def score(
         Score these scales only. Default: all.
     unknown : {"raise", "missing"}
         Codes that are not declared are an error, or become missing of class "invalid".
+    columns : mapping of item id to column, optional
+        Where the columns of the data bear other names, as in ``bind``; they keep them in the frame given back.
     level : {"student", "class", "teacher", "school"}, optional
         Where the scores will be used; an error if a scale is not meant for it.
 
@@ -146,7 +153,9 @@ def score(
     >>> scored["care_n_valid"].tolist(), scored["care_missing_reason"].fillna("scored").tolist()
     ([6, 6, 0], ['scored', 'scored', 'no_answer'])
     """
-    scored, raised = score_with_warnings(instrument, data, prefix=prefix, scales=scales, unknown=unknown, level=level)
+    scored, raised = score_with_warnings(
+        instrument, data, prefix=prefix, scales=scales, unknown=unknown, columns=columns, level=level
+    )
     for warning in raised:
         warn_user(warning)
     return scored
@@ -159,11 +168,12 @@ def score_with_warnings(
     prefix: str = "",
     scales: Sequence[str] | None = None,
     unknown: UnknownCodes = "raise",
+    columns: Mapping[str, str] | None = None,
     level: Level | None = None,
 ) -> tuple[Any, list[RelmeasureWarning]]:
     """Score as ``score`` does, and return the warnings instead of issuing them."""
     raw = data.responses if isinstance(data, KeyedResponses) else data
-    responses, raised = bound(instrument, raw, scales=scales, unknown=unknown)
+    responses, raised = bound(instrument, raw, scales=scales, unknown=unknown, columns=columns)
     wanted = responses.scales if scales is None else _asked(scales)
     _check_level(instrument, wanted, level)
     names = {scale: (f"{prefix}{scale}", *(f"{prefix}{scale}{end}" for end in _ENDS[1:])) for scale in wanted}
@@ -172,7 +182,7 @@ def score_with_warnings(
     raised += _metric_warnings(instrument, wanted)
     if isinstance(scored, nw.DataFrame):
         raised += _prorating_warnings(instrument, scored, names)
-    return scored.to_native(), raised
+    return responses.with_own_names(scored).to_native(), raised
 
 
 def _asked(scales: Sequence[str]) -> tuple[str, ...]:
@@ -234,7 +244,7 @@ def _check_level(instrument: Instrument, scales: Sequence[str], level: Level | N
 def _check_names(responses: Responses, names: Sequence[str]) -> None:
     """Refuse to write over a column; DuckDB does not tell upper from lower case."""
     fold = str.casefold if responses.source.engine == "duckdb" else str
-    present = {fold(str(column)): column for column in responses.source.columns}
+    present = {fold(str(column)) for column in (*responses.given_columns, *responses.source.columns)}
     clashes = [name for name in names if fold(name) in present]
     if clashes:
         raise ColumnCollisionError(
