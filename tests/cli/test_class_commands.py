@@ -13,7 +13,8 @@ import relmeasure as rm
 from relmeasure.cli import tables
 from relmeasure.instruments import load_instrument
 from relmeasure.studies.classrooms import ClassroomScores
-from tests.cli.test_commands import Ran, run  # noqa: F401 - a fixture
+from tests.cli.calling import Ran
+from tests.cli.test_commands import run  # noqa: F401 - a fixture
 
 INSTRUMENT = load_instrument("relationship-student")
 
@@ -114,7 +115,7 @@ def test_monitor_is_that_of_the_function(run: Any, answers: Path, tmp_path: Path
         (("--cluster", "clas_id"), "class_id"),
         (("--level", "student"), "student"),
         (("-s", "caring"), "care"),
-        (("--min-report", "3"), "min_report"),
+        (("--min-report", "3"), "--min-report 3 is below --min-disclose 6"),
         (("--below", "9"), "below"),
         (("--weights", "language"), "language"),
         (("--roster", "{folder}/none.csv"), "none.csv"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +11,15 @@ import pytest
 
 from relmeasure.instruments import load_instrument
 from relmeasure.simulation import simulate
+from tests.cli.calling import make_run
 
 ENGINES = ("pandas", "polars", "duckdb")
-
-
-class Ran:
-    """Exit code and both outputs of one call."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call the console script's entry point in this process."""
-    from relmeasure import cli
-
-    def call(*words: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["relmeasure", *map(str, words)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        seen = capsys.readouterr()
-        return Ran(int(str(code)), seen.out, seen.err)
-
-    return call
+    return make_run(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
