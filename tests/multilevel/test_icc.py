@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -187,19 +186,6 @@ def test_unknown_method_is_named() -> None:
     """The allowed ones are listed."""
     with pytest.raises(OptionError, match="reml"):
         icc(np.arange(4.0), cluster=list("aabb"), method="lm")  # type: ignore[arg-type]
-
-
-@pytest.mark.shared
-def test_real_ratings_end_to_end(shared_reference: Path) -> None:
-    """The mean relationship score of the teaching study, from its file."""
-    import pandas as pd
-
-    data = pd.read_csv(shared_reference / "data" / "gti_students_complete" / "data.csv")
-    items = [f"SQB13{letter}" for letter in "ABCDE"]
-    expected = CASES["gti_rel_mean"]["expected"]
-    result = icc(data[items].mean(axis=1), cluster=data["class"])
-    assert result.n_clusters == 418
-    assert result.icc1 == pytest.approx(expected["reml"]["icc1"], rel=1e-5)
 
 
 @pytest.mark.slow
