@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from relmeasure.cli.tables import read_table
 from relmeasure.exceptions import ColumnNotFoundError, DataError, OptionError
 from relmeasure.instruments import Instrument, load_instrument
 from relmeasure.multilevel import icc
@@ -207,6 +209,22 @@ def test_bad_weights_are_named(instrument: Instrument, answers: Any, bad: float 
 
 
 # --------------------------------------------------------------------------- components, warnings, nonsense
+@pytest.mark.parametrize("engine", ["pandas", "polars", "duckdb"])
+def test_weights_of_a_text_file_are_numbers(instrument: Instrument, answers: Any, tmp_path: Path, engine: Any) -> None:
+    """Read as text from CSV: the same as numbers; words and gaps are counted, on every engine."""
+    pytest.importorskip(engine)
+    path = tmp_path / "answers.csv"
+    answers.to_csv(path, index=False)
+    found = classroom_scores(instrument, read_table(path, engine), weights="weight", scales=["care"])
+    assert found.table.equals(classroom_scores(instrument, answers, weights="weight", scales=["care"]).table, rtol=1e-9)
+    for wrong in ("many", "", "-1", "0"):
+        spoiled = answers.astype({"weight": object})
+        spoiled.loc[spoiled.index[:2], "weight"] = wrong
+        spoiled.to_csv(path, index=False)
+        with pytest.raises(DataError, match="2 rows have no weight above zero in 'weight'"):
+            classroom_scores(instrument, read_table(path, engine), weights="weight", scales=["care"])
+
+
 @pytest.mark.parametrize("interval", ["profile", "bootstrap"])
 def test_intervals_of_components(instrument: Instrument, answers: Any, interval: Any) -> None:
     """Those of icc over the classes shown."""

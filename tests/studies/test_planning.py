@@ -303,6 +303,14 @@ def test_cutoffs_separate_right_from_wrong() -> None:
     assert "take 100 or more" in plan.summary()
 
 
+def test_a_short_scale_has_fewer_wrong_models() -> None:
+    """Of five items two pairs are all there are; each kind of misfit has a population of its own."""
+    design = {"scales": ["relationship"], "estimator": "ML", "n_replications": 2}
+    plan = rm.plan("cutoffs", instrument=rm.load_instrument("gti-student"), **design)
+    assert set(plan.table["misfit"]) == {"small", "moderate"}
+    assert len(plan.detail) == 3 * 2
+
+
 @pytest.mark.slow
 def test_cutoffs_hold_in_draws_they_were_not_made_from() -> None:
     """Cut-offs of one seed reject what they should among the draws of another."""
@@ -370,6 +378,7 @@ def test_plans_round_trip_and_print(question: Any, design: dict[str, Any]) -> No
         ("invariance", {"instrument": CARE, "differences": {"care_1": 0.4}, "step": "metric"}, "care_1"),
         ("invariance", {"instrument": CARE, "differences": {"care_1": 0.3}, "step": "strict"}, "scalar"),
         ("invariance", {"instrument": CARE, "differences": {"care_1": 0.0}}, "no sample"),
+        ("cutoffs", {"instrument": "relationship-student"}, "load_instrument"),
         ("cutoffs", {"instrument": CARE, "estimator": "FIML"}, "MLR"),
         ("cutoffs", {"instrument": CARE, "n_replications": 1}, "n_replications"),
         ("cutoffs", {"instrument": CARE, "dependence": 1.0}, "dependence"),

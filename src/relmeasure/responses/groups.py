@@ -192,8 +192,8 @@ def _with_numbers(frame: Any, weights: str) -> Any:
         return frame
     if dtype != nw.String:
         raise NonNumericError(f"weights='{weights}' holds {dtype}: weights are numbers.", column=weights)
-    column = nw.col(weights)
-    return frame.with_columns(nw.when(column.str.contains(_NUMBER)).then(column).cast(nw.Float64).alias(weights))
+    text = nw.col(weights).fill_null("")  # a mask with gaps is no mask on older pandas
+    return frame.with_columns(nw.when(text.str.contains(_NUMBER)).then(text).cast(nw.Float64).alias(weights))
 
 
 def _streamed(query: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:

@@ -118,9 +118,10 @@ def cutoffs(
     Returns
     -------
     Plan
-        Columns ``misfit`` ("small", "moderate", "large"), ``measure``, ``right_bound`` (95% of right models are on the
-        good side of it), ``wrong_bound`` (95% of wrong models are on the bad side), ``cutoff``, ``level`` (.95, .90 or
-        missing), ``wrong_rejected``, ``right_rejected`` at the cut-off. ``detail`` holds every draw.
+        Columns ``misfit`` ("small", "moderate", "large"; short scales have fewer), ``measure``, ``right_bound`` (95% of
+        right models are on the good side of it), ``wrong_bound`` (95% of wrong models are on the bad side), ``cutoff``,
+        ``level`` (.95, .90 or missing), ``wrong_rejected``, ``right_rejected`` at the cut-off. ``detail`` holds every
+        draw.
 
     Notes
     -----
@@ -148,9 +149,7 @@ def cutoffs(
     as_numbers("factor_correlation", factor_correlation, low=-1e-12, high=1)
     drawn = {"n_clusters": n_clusters, "cluster_size": cluster_size, "icc": icc, "loading": loading}
     design = _Design(instrument, scales, estimator, drawn | {"factor_correlation": factor_correlation})
-    populations: dict[str, dict[tuple[str, str], float]] = {"none": {}} | {
-        name: _pairs(instrument, scales, share, dependence) for name, share in _MISFIT.items()
-    }
+    populations = _populations(instrument, scales, dependence)
     draws = _draw(design, populations, np.random.default_rng(rng).spawn(count), progress)
     failed = count * len(populations) - sum(len(found) for found in draws.values())
     if min(len(found) for found in draws.values()) < 2:
@@ -168,7 +167,9 @@ def cutoffs(
     assumed |= {"residual correlation of wrong pairs": dependence, "draws": count}
     return Plan(
         question="cutoffs",
-        answers=tuple(_sentence(name, [row for row in rows if row["misfit"] == name]) for name in _MISFIT),
+        answers=tuple(
+            _sentence(name, [row for row in rows if row["misfit"] == name]) for name in populations if name != "none"
+        ),
         table=Table.from_rows(rows),
         assumed={name: list(v) if isinstance(v, tuple) else v for name, v in assumed.items()},
         method="Simulation of right and wrong models from the instrument (after McNeish & Wolf, 2023).",
@@ -197,6 +198,18 @@ def _draw(
     return draws
 
 
+def _populations(
+    instrument: Instrument, scales: Sequence[str] | None, dependence: float
+) -> dict[str, dict[tuple[str, str], float]]:
+    """The right population and the wrong ones; short scales have no more pairs for a larger misfit."""
+    found: dict[str, dict[tuple[str, str], float]] = {"none": {}}
+    for name, share in _MISFIT.items():
+        pairs = _pairs(instrument, scales, share, dependence)
+        if pairs not in found.values():
+            found[name] = pairs
+    return found
+
+
 def _pairs(
     instrument: Instrument, scales: Sequence[str] | None, share: float, dependence: float
 ) -> dict[tuple[str, str], float]:
@@ -217,7 +230,9 @@ def _pairs(
 def _rows(draws: Mapping[str, Sequence[Sequence[float]]], measures: Sequence[str]) -> list[dict[str, Any]]:
     right = np.array(draws["none"])
     rows = []
-    for name in _MISFIT:
+    for name in draws:
+        if name == "none":
+            continue
         wrong = np.array(draws[name])
         for k, measure in enumerate(measures):
             up = not measure.startswith("cfi")  # large values speak against the model
