@@ -20,7 +20,6 @@ from relmeasure.exceptions import (
     ColumnNotFoundError,
     DataError,
     ModelError,
-    OptionError,
     TooFewObservationsError,
     UnsupportedDataError,
 )
@@ -449,7 +448,7 @@ def test_categories_are_declared_once_for_all_groups() -> None:
         ({"cluster": "group"}, UnsupportedDataError, "cluster="),
         ({"missing": "fiml"}, UnsupportedDataError, "fiml"),
         ({"std_lv": False}, UnsupportedDataError, "std_lv"),
-        ({"ordered": ["q1"]}, OptionError, "no item of the model"),
+        ({"ordered": ["q1"]}, ColumnNotFoundError, "ordered= names q1, which the data do not have"),
         ({"partial": ["y9|t1"]}, ModelError, "no parameter"),
         ({"partial": ["y1|t4"]}, ModelError, "no parameter"),
         ({"partial": ["f~~f"]}, ModelError, "no step holds equal"),

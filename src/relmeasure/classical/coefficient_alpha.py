@@ -83,7 +83,7 @@ def alpha(
     weights : array (n,) or column name, optional
         Sampling weights. The estimate is then weighted; a standard error and an interval are given only with ``n_obs``.
     n_obs : int, optional
-        The N that the standard error and interval use instead.
+        The N that the standard error and interval use with weighted or pairwise moments; others know theirs.
 
     Returns
     -------

@@ -92,6 +92,14 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
     check_conf_level(conf_level)
     if n_obs is not None and not (_is_number(n_obs) and float(n_obs).is_integer() and n_obs >= 2):
         raise OptionError(f"n_obs={n_obs!r} must be a whole number of at least 2.", argument="n_obs", value=n_obs)
+    uneven = moments.weighted or bool(moments.origin) or moments.n_obs < moments.n_obs_max
+    if n_obs is not None and n_obs != moments.n_obs and not uneven:
+        raise OptionError(
+            f"n_obs={n_obs}: these moments know their N, {moments.n_obs} ({moments.rule}). n_obs= is for weighted and "
+            "pairwise statistics; a matrix is handed in with its N, as (matrix, n).",
+            argument="n_obs",
+            value=n_obs,
+        )
     if not moments.names:
         raise TooFewItemsError("There are no items: every column was set aside.", n_items=0)
     if moments.n_obs < 2:

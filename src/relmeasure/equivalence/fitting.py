@@ -199,7 +199,7 @@ def _read_groups(call: Call, model: Model, method: Method, reference: str | None
         order_units(group_names(rows), reference, over="group")
         _check_sizes(rows, call.missing)
         if method.ordinal:
-            items = _ordered_names(call, names)
+            items = _ordered_names(call, names, rows.columns)
             answers = {name: rows.values[:, names.index(name)] for name in items}
             declared, raised = declared_categories(answers, categories, call.instrument)
             check_chosen(_by_group(rows, answers), declared, "group")
@@ -212,9 +212,9 @@ def _read_groups(call: Call, model: Model, method: Method, reference: str | None
     return _Read(_reordered(reading, units), model, Layout("group", tuple(units)), thresholds)
 
 
-def _ordered_names(call: Call, items: Sequence[str]) -> tuple[str, ...]:
+def _ordered_names(call: Call, items: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
     """Ordered items of the model; a list that names none of them is a mistake."""
-    found = ordered_items(call.ordered or (), items)
+    found = ordered_items(call.ordered or (), items, columns)
     if not found:
         raise OptionError(
             f"ordered= names no item of the model ({shorten(items)}): use the names of the model, or ordered=True.",
@@ -281,7 +281,7 @@ def _read_waves(
     if not method.ordinal:
         reading = read_incomplete(rows, ()) if method.discrepancy == "FIML" else read_rows(rows)
         return _Read(reading, over_waves, layout, {})
-    chosen = _ordered_names(call, items)
+    chosen = _ordered_names(call, items, rows.columns)
     by_wave = {unit: {item: rows.values[:, names.index(columns[unit][item])] for item in chosen} for unit in columns}
     pooled = {item: np.concatenate([answers[item] for answers in by_wave.values()]) for item in chosen}
     declared, raised = declared_categories(pooled, categories, call.instrument)

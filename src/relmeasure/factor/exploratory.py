@@ -41,9 +41,6 @@ ExtractionMethod = Literal["minres", "ml", "pa", "uls"]
 Engine = Literal["relmeasure", "factor_analyzer"]
 """Who extracts and rotates."""
 
-_ESTIMATED = {"polychoric": "polychoric correlations", "pearson": "full-information correlations"}
-"""Correlations that were themselves estimated, by kind."""
-
 _COLLINEAR = 0.95
 """Factors that correlate more than this are one."""
 
@@ -96,7 +93,7 @@ def efa(
     weights : str or array (n,), optional
         Sampling weights. What needs an N is then given only with ``n_obs``.
     n_obs : int, optional
-        N to use instead of the sample's.
+        N of a weighted or pairwise statistic. Others know theirs, and refuse another.
     categories : mapping or sequence, optional
         Categories of ordered items, as in ``polychoric``.
     se : bool, optional
@@ -135,9 +132,10 @@ def efa(
     Standard errors: expected information under normality with the constraints of the rotation (Jennrich, 1974); the
     delta method for promax. The chi-square of minres and pa is that of their solution, which maximum likelihood would
     lower. Correlations that were themselves estimated (polychoric, or ``missing="fiml"``) have other sampling errors
-    than those of N complete rows: their plain chi-squares are descriptive. Where standard errors are given
-    (``se=True``, or ``method="ml"``) these are sandwich errors, and a mean-and-variance adjusted chi-square
-    (Asparouhov & Muthen, 2010; Savalei & Bentler, 2009) drives the indices; ``fit_driver`` says which it is.
+    than those of N complete rows, and so have pairwise ones: their plain chi-squares are descriptive. Where standard
+    errors are given (``se=True``, or ``method="ml"``; never for pairwise ones) these are sandwich errors, and a
+    mean-and-variance adjusted chi-square (Asparouhov & Muthen, 2010; Savalei & Bentler, 2009) drives the indices;
+    ``fit_driver`` says which it is.
 
     References
     ----------
@@ -234,7 +232,9 @@ def _errors(
         (extraction.method == "pa" and extraction.gradient > 1e-6, "principal axis factoring stopped early"),
         (
             matrix.two_step and matrix.acov is None,
-            "the correlations were estimated, and their sampling covariance is not known: hand in the rows"
+            "pairs of items rest on different rows: missing='fiml' has standard errors"
+            if matrix.pairwise
+            else "the correlations were estimated, and their sampling covariance is not known: hand in the rows"
             + (" of ordered items alone" if matrix.kind == "polychoric" else ""),
         ),
     )
@@ -255,7 +255,7 @@ def _errors(
     if made is None:
         return None, "the rotation does not determine the loadings"
     if matrix.acov is not None:
-        return made, f"sandwich, sampling covariance of the {_ESTIMATED[matrix.kind]}"
+        return made, f"sandwich, sampling covariance of the {matrix.estimated}"
     return made, "normal theory, expected information" if extraction.method == "ml" else "sandwich"
 
 
@@ -343,7 +343,7 @@ def _driver(chisq: str, matrix: AnalysedMatrix, fit: Mapping[str, float]) -> str
     if np.isnan(fit["chisq"]):
         return "the correlation matrix is not positive definite"
     name = "Bartlett-corrected" if chisq == "bartlett" else "N F"
-    return f"{name}, of {_ESTIMATED[matrix.kind]}: descriptive, no test" if matrix.two_step else name
+    return f"{name}, of {matrix.estimated}: descriptive, no test" if matrix.two_step else name
 
 
 def _judged(
@@ -373,6 +373,8 @@ def _judged(
     near = np.argwhere(np.triu(np.abs(rotated.phi), 1) > _COLLINEAR)
     reasons += [f"factors {i + 1} and {j + 1} correlate {rotated.phi[i, j]:.2f}: take fewer" for i, j in near]
     level: Literal["ok", "caution", "failed"] = "failed" if not extraction.converged else "caution" if reasons else "ok"
+    if not matrix.n_obs:
+        reasons.append("no test and no index that needs N: the statistic is weighted, give n_obs")
     return raised, Status(
         level,
         converged=extraction.converged and rotated.converged,

@@ -20,7 +20,7 @@ from relmeasure.exceptions import (
 )
 from relmeasure.responses.intake import MomentMissing, as_moments, as_patterns
 from relmeasure.responses.ordinal import Categories, correlations, polychoric
-from relmeasure.responses.published import pair_moments
+from relmeasure.responses.published import pair_moments, refuse_matrix
 from relmeasure.results import Note
 from relmeasure.samplestats.contingency import ContingencyTables
 from relmeasure.samplestats.deletion import deletion_warnings
@@ -65,8 +65,11 @@ class AnalysedMatrix:
     latent : PolychoricResult or None
         The estimate behind polychoric correlations.
     two_step : bool
-        Whether the correlations were themselves estimated (polychoric, or full information under missing data), so
-        that chi-squares which take them for those of N complete rows are descriptive.
+        Whether the correlations were themselves estimated (polychoric, full information under missing data, or pair by
+        pair), so that chi-squares which take them for those of N complete rows are descriptive.
+    pairwise : bool
+        Whether pairs of items rest on different rows.
+    weighted : bool
     """
 
     cor: Array
@@ -84,6 +87,15 @@ class AnalysedMatrix:
     tables: ContingencyTables | None = None
     latent: PolychoricResult | None = None
     two_step: bool = False
+    pairwise: bool = False
+    weighted: bool = False
+
+    @property
+    def estimated(self) -> str:
+        """What kind of correlations these are, when they were themselves estimated."""
+        if self.kind == "polychoric":
+            return "polychoric correlations"
+        return "pairwise correlations" if self.pairwise else "full-information correlations"
 
     @property
     def n_items(self) -> int:
@@ -113,7 +125,7 @@ def analysed_matrix(
     categories, missing, weights
         As in ``polychoric`` and ``moments``; for rows only. ``missing="fiml"`` is for items that are not ordered.
     n_obs : int, optional
-        N to use instead, for weighted or pairwise statistics.
+        N to use instead, for weighted, pairwise or polychoric statistics; others know theirs.
     acov : bool
         Whether to add the sampling covariance of polychoric correlations, or of those estimated with
         ``missing="fiml"``.
@@ -186,6 +198,7 @@ def _from_moments(moments: Moments) -> AnalysedMatrix:
     with np.errstate(invalid="ignore"):
         sd = np.sqrt(np.diag(cov))
     two_step = isinstance(moments, MomentEstimate) and moments.source == "em" and moments.n_patterns > 1
+    pairwise = isinstance(moments, MomentSums) and moments.missing == "pairwise" and moments.n_obs < moments.n_rows
     return AnalysedMatrix(
         cor=np.array(moments.cor, dtype=float),
         names=tuple(moments.names),
@@ -199,7 +212,9 @@ def _from_moments(moments: Moments) -> AnalysedMatrix:
         min_eigenvalue=np.nan,
         raised=raised,
         notes=tuple(getattr(moments, "notes", ())) + tuple(getattr(moments, "warnings", ())),
-        two_step=two_step,
+        two_step=two_step or pairwise,
+        pairwise=pairwise,
+        weighted=weighted,
     )
 
 
@@ -237,15 +252,20 @@ def _from_pair(pair: tuple[Any, ...]) -> AnalysedMatrix:
 
 def _refuse_bare_matrix(data: Any) -> None:
     """A correlation matrix alone would be read as p persons: say how to hand it in."""
-    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[0] != data.shape[1] or len(data) < 2:
-        return
-    if np.issubdtype(data.dtype, np.number) and np.allclose(data, data.T) and np.allclose(np.diag(data), 1.0):
-        raise UnsupportedDataError("This array is a correlation matrix: hand it in with its N, as (matrix, n).")
+    if isinstance(data, np.ndarray) and data.ndim == 2 and len(data) == 2:
+        refuse_matrix(data, least=2)
 
 
 # --------------------------------------------------------------------------- checks
 def _checked(made: AnalysedMatrix, n_obs: int | None, smallest: int) -> AnalysedMatrix:
     p = made.n_items
+    if n_obs is not None and n_obs != made.n_obs and not (made.weighted or made.two_step):
+        raise OptionError(
+            f"n_obs={n_obs}: the statistic knows its N, {made.n_obs} ({made.rule}). n_obs= is for weighted and "
+            "pairwise statistics; a matrix is handed in with its N, as (matrix, n).",
+            argument="n_obs",
+            value=n_obs,
+        )
     if p < smallest:
         raise TooFewItemsError(f"At least {smallest} items are needed; there are {p}.", n_items=p)
     undefined = [name for name, row in zip(made.names, made.cor, strict=True) if np.isnan(row).sum() >= p - 1]

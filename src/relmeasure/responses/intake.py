@@ -18,7 +18,7 @@ from relmeasure.responses.codes import count_rows
 from relmeasure.responses.frames import Frame, open_frame, require_same_index
 from relmeasure.responses.items import ItemPlan
 from relmeasure.responses.matrices import FloatMatrix, keyed_expressions, matrices, numeric_frame, plain_pandas
-from relmeasure.responses.published import estimated_moments, pair_moments
+from relmeasure.responses.published import estimated_moments, pair_moments, refuse_matrix
 from relmeasure.results import Note, Table, announce
 from relmeasure.samplestats.contingency import ContingencyTables
 from relmeasure.samplestats.deletion import deletion_warnings
@@ -111,9 +111,11 @@ def _summed(
     require_same_index(data, weights=weights)
     if isinstance(data, np.ndarray):
         names = [f"x{k + 1}" for k in range(data.shape[1])] if data.ndim == 2 else []
+        refuse_matrix(data)
         return make(_plain_array(data), names, weights=_weights_array(weights)), ()
     named = [name for name in (*exclude, weights) if isinstance(name, str)]
     if not named and (plain := plain_pandas(data)) is not None:
+        refuse_matrix(plain[1])
         return make(plain[1], plain[0], weights=_weights_array(weights)), ()
     if isinstance(data, Responses):
         data = data.keyed()
@@ -137,6 +139,8 @@ def _folded(
         raise UnsupportedDataError("A lazy frame takes weights= as the name of a column, not as an array.")
     parts: list[_Statistic] = []
     for rows in _blocks(frame, len(names) + isinstance(weights, str)):
+        if not parts:
+            refuse_matrix(rows)
         values, w = (rows[:, :-1], rows[:, -1]) if isinstance(weights, str) else (rows, _weights_array(weights))
         parts.append(make(values, names, weights=w))
     return reduce(add, parts)

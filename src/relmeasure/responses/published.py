@@ -10,7 +10,29 @@ from relmeasure.exceptions import DataError, UnsupportedDataError
 from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.moments import MomentSums
 
-__all__ = ["estimated_moments", "pair_moments"]
+__all__ = ["estimated_moments", "pair_moments", "refuse_matrix"]
+
+
+def refuse_matrix(values: np.ndarray[Any, Any], *, least: int = 3) -> None:
+    """Refuse rows that are a correlation or covariance matrix: they would be read as p persons.
+
+    A matrix is square and symmetric with ones on its diagonal, or with positive numbers that are not all whole (answers
+    that happen to be symmetric are whole).
+
+    Raises
+    ------
+    UnsupportedDataError
+    """
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or len(values) < least:
+        return
+    if not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
+        return
+    diagonal = np.diag(values)
+    if not np.allclose(values, values.T) or (diagonal <= 0).any():
+        return
+    if np.allclose(diagonal, 1.0) or not (values == np.round(values)).all():
+        kind = "correlation" if np.allclose(diagonal, 1.0) else "covariance"
+        raise UnsupportedDataError(f"These data are a {kind} matrix: hand it in with its N, as (matrix, n).")
 
 
 def pair_moments(pair: tuple[Any, ...]) -> MomentSums:

@@ -47,6 +47,8 @@ class VariableRows:
         Index of a pandas frame, else None.
     warnings : list of RelmeasureWarning
         Raised while responses were bound; not yet issued.
+    columns : tuple of str
+        All that the data have.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class VariableRows:
     weights: Array | None = None
     index: Any = None
     warnings: list[RelmeasureWarning] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
 
 
 def as_variables(
@@ -102,7 +105,8 @@ def as_variables(
         return _from_array(data, names, group, clusters, weights)
     native = data.frame if isinstance(data, KeyedResponses) else data
     source = open_frame(native)
-    _require(names, [str(c) for c in source.columns])
+    columns = source.columns
+    _require(names, [str(c) for c in columns])
     aside = [side for side in (group, weights, *clusters) if isinstance(side, str)]
     source.require(aside, what="named")
     lazy = source.lazy
@@ -124,6 +128,7 @@ def as_variables(
         weights=_numbers(side(weights)),
         index=getattr(native, "index", None) if source.engine == "pandas" else None,
         warnings=raised,
+        columns=tuple(str(c) for c in columns),
     )
 
 
@@ -152,6 +157,7 @@ def _from_array(data: Array, names: Sequence[str], group: Any, clusters: Sequenc
         group=_texts(_given(group, len(data))),
         clusters=tuple(np.asarray(_given(cluster, len(data))) for cluster in clusters),
         weights=_numbers(_given(weights, len(data))),
+        columns=tuple(columns),
     )
 
 

@@ -247,11 +247,12 @@ def ordered_pairs(
     joint, n_corrected = _corrected(tables, items, correct, correct_tables)
     rho, at_bound, converged = np.full(m, np.nan), np.zeros(m), np.ones(m, bool)
     influence = np.full((m, k + 1, k + 1), np.nan)
-    for stack in stacks(tables, items, joint):
+    answered = stacks(tables, items, tables.joint)  # standard errors rest on the answers alone, as in lavaan
+    for stack, own in zip(stacks(tables, items, joint), answered, strict=True):
         solution = solve_stack(stack)
         rho[stack.pairs], at_bound[stack.pairs] = solution.rho, solution.at_bound
         converged[stack.pairs] = solution.converged
-        influence[stack.pairs] = _spread(pair_influence(stack, solution, items, information), stack, items, k)
+        influence[stack.pairs] = _spread(pair_influence(own, solution, items, information), stack, items, k)
     of_thresholds = [threshold_influence(item, k) for item in items]
     return OrderedPairs(items, rho, at_bound, converged, Influence(of_thresholds, influence), n_corrected)
 

@@ -35,6 +35,7 @@ def cfa(
     fixed_x: bool = True,
     mean_structure: bool | None = None,
     parameterization: Literal["delta", "theta"] = "delta",
+    correct: float = 0.0,
     group_equal: Sequence[GroupEqual] = (),
     group_partial: Sequence[str] = (),
     information: Information | None = None,
@@ -88,6 +89,8 @@ def cfa(
         clusters, missing data, or when the model names an intercept).
     parameterization : {"delta", "theta"}
         Of ordered items.
+    correct : float
+        What stands in the empty cells of two by two tables of ordered items, as in ``polychoric``; lavaan's is 0.5.
     group_equal, group_partial : sequence of str
         What is equal over groups, and which parameters (``"x3~1"``) are not.
     information : {"expected", "observed"}, optional
@@ -164,6 +167,7 @@ def cfa(
         fixed_x=fixed_x,
         mean_structure=mean_structure,
         parameterization=parameterization,
+        correct=correct,
         group_equal=group_equal,
         group_partial=group_partial,
         information=information,
@@ -194,6 +198,7 @@ class FitOptions(TypedDict, total=False):
     fixed_x: bool
     mean_structure: bool | None
     parameterization: Literal["delta", "theta"]
+    correct: float
     group_equal: Sequence[GroupEqual]
     group_partial: Sequence[str]
     information: Information | None

@@ -20,6 +20,7 @@ from relmeasure.structural.categorical import (
     categorical_residuals,
     categorical_robust,
     categorical_test,
+    weighted_root_mean_square_residual,
 )
 from relmeasure.structural.corrected import IncompleteMoments, corrected_test
 from relmeasure.structural.discrepancy import MomentLeastSquares, stack_moments, weigh
@@ -218,13 +219,14 @@ def log_likelihoods(fitted: Fitted) -> tuple[float, float]:
         if group.patterns is not None:
             part = _incomplete_log_likelihoods(fitted, k)
             model, saturated = model + part[0], saturated + part[1]
-            continue
-        S = group.unbiased if unbiased else group.cov
-        T = S + np.outer(d, d)
-        log_det = float(np.linalg.slogdet(state.sigma)[1])
-        model -= 0.5 * n * (constant + log_det + float((fitted.inverses[k] * T).sum()))
-        saturated -= 0.5 * n * (constant + float(np.linalg.slogdet(S)[1]) + p)
-        if exo:
+            S = group.cov
+        else:
+            S = group.unbiased if unbiased else group.cov
+            T = S + np.outer(d, d)
+            log_det = float(np.linalg.slogdet(state.sigma)[1])
+            model -= 0.5 * n * (constant + log_det + float((fitted.inverses[k] * T).sum()))
+            saturated -= 0.5 * n * (constant + float(np.linalg.slogdet(S)[1]) + p)
+        if exo:  # complete in every row that is used
             inner = S[np.ix_(exo, exo)]
             own = -0.5 * n * (len(exo) * (math.log(2.0 * math.pi) + 1.0) + float(np.linalg.slogdet(inner)[1]))
             model, saturated = model - own, saturated - own
@@ -258,7 +260,7 @@ def goodness_of_fit(fitted: Fitted, df: float) -> dict[str, float]:
     for k, state in enumerate(fitted.states):
         group, weight = engine.sample.groups[k], engine.weights[k]
         if group.patterns is not None:
-            part, rest = _incomplete_squares(group, state)
+            part, rest = _incomplete_squares(group, state, exo)
             lack += weight * part / rest
             continue
         S = group.cov if engine.method.is_likelihood else group.unbiased
@@ -298,16 +300,19 @@ def _without(S: Array, mean: Array, exo: list[int]) -> tuple[Array, Array]:
     return S, mean
 
 
-def _incomplete_squares(group: GroupSample, state: BlockState) -> tuple[float, float]:
-    """Weighted squares of available-case moments and of their residuals; weights: information given the patterns."""
+def _incomplete_squares(group: GroupSample, state: BlockState, exo: list[int]) -> tuple[float, float]:
+    """Weighted squares of residuals and of available-case moments; weights: information given the patterns.
+
+    Under sampling weights the unrestricted (EM) moments stand for those of the available cases. As in lavaan 0.6.
+    """
     patterns = group.patterns
     found = None if patterns is None else pattern_inverses(np.asarray(patterns.observed), state.sigma)
     if patterns is None or found is None:
         return math.nan, math.nan
-    mean, cov = available_moments(patterns)
+    mean, cov = (group.mean, group.cov) if patterns.weighted else available_moments(patterns)
     share = np.asarray(patterns.weight) / float(np.asarray(patterns.weight).sum())
     out = []
-    for moments, center in ((cov - state.sigma, mean - state.mu), (cov, mean)):
+    for moments, center in ((cov - state.sigma, mean - state.mu), _without(np.asarray(cov), np.asarray(mean), exo)):
         A = found.W @ moments
         squares = 0.5 * (A * A.transpose(0, 2, 1)).sum(axis=(1, 2)) + (found.W @ center) @ center
         out.append(float(share @ squares))
@@ -353,6 +358,7 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
         out["pvalue"] = math.nan  # the plain statistic has no chi-square distribution
     if engine.method.ordinal:
         out = {name: value for name, value in out.items() if name not in _NOT_ORDINAL}
+        out["wrmr"] = weighted_root_mean_square_residual(fitted)
     return out | goodness_of_fit(fitted, test.df)
 
 

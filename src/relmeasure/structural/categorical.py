@@ -19,7 +19,13 @@ from relmeasure.structural.engine import Fitted
 from relmeasure.structural.fit_measures import ChiSquare
 from relmeasure.structural.ordinal import CategoricalBlock, CategoricalLeastSquares
 
-__all__ = ["categorical_residuals", "categorical_robust", "categorical_lack", "categorical_test"]
+__all__ = [
+    "categorical_residuals",
+    "categorical_robust",
+    "categorical_lack",
+    "categorical_test",
+    "weighted_root_mean_square_residual",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,6 +86,20 @@ def categorical_lack(fitted: Fitted) -> tuple[float, int]:
     shares = zip(fitted.engine.weights, objective.V, objective.residuals(fitted.x), objective.moments, strict=True)
     lack = sum(w * float(r @ weigh(V, r)) / float(s @ weigh(V, s)) for w, V, r, s in shares)
     return lack, sum(map(len, objective.moments))
+
+
+def weighted_root_mean_square_residual(fitted: Fitted) -> float:
+    """Return WRMR: the root of the mean squared residual in units of its sampling variance, groups added up.
+
+    ``sqrt(sum_g sum_r (s_gr - sigma_gr)^2 / v_gr / e_g)`` over the ``e_g`` thresholds, means and (co)variances of a
+    group, ``v`` being their asymptotic variances over ``n_g - 1`` (Yu, 2002, Evaluating cutoff criteria of model fit
+    indices for latent variable models with binary and continuous outcomes, eq. 16; groups as in lavaan).
+    """
+    engine, total = fitted.engine, 0.0
+    for k, (group, left) in enumerate(zip(engine.sample.groups, _objective(fitted).residuals(fitted.x), strict=True)):
+        n = engine.weights[k] * engine.n_effective
+        total += n * float((left**2 / np.diag(np.asarray(group.acov))).mean())
+    return math.sqrt(total)
 
 
 def _objective(fitted: Fitted) -> CategoricalLeastSquares:

@@ -16,6 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+
 from relmeasure.exceptions import EstimationError, OptionError, UnsupportedDataError
 from relmeasure.results import Result, Table
 from relmeasure.structural.assess import chi_square
@@ -29,6 +31,9 @@ __all__ = ["Comparison", "DifferenceMethod", "compare_fits"]
 
 DifferenceMethod = Literal["default", "standard", "satorra.bentler.2001", "satorra.bentler.2010", "satorra.2000"]
 """How two models are compared; the default follows from the estimator."""
+
+_ROUNDING = 1e-5
+"""Differences of moments, in standard deviations, that EM and the order of the rows can make."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +149,27 @@ def _check(first: StructuralFit, second: StructuralFit) -> None:
             f"{len(first.table.observed)} items and {first.sample.n_obs} rows, "
             f"{len(second.table.observed)} items and {second.sample.n_obs} rows."
         )
+    if not _same_moments(first, second):
+        raise UnsupportedDataError(
+            "Nested models describe the same data, and the moments of these two differ: fit both to the same rows."
+        )
     if first.indices["df"] == second.indices["df"]:
         raise UnsupportedDataError(
             f"Both models have {first.indices['df']:g} degrees of freedom: neither restricts the other."
         )
+
+
+def _same_moments(first: StructuralFit, second: StructuralFit) -> bool:
+    """Whether the sample moments are equal, but for rounding and the last steps of EM."""
+    whole = second.sample.subset(first.sample.names)
+    for one, other in zip(first.sample.groups, whole.groups, strict=True):
+        sd = np.sqrt(np.diag(one.cov))
+        gaps = [np.abs(one.cov - other.cov) / np.outer(sd, sd)]
+        if first.table.mean_structure:
+            gaps.append(np.abs(one.mean - other.mean) / sd)
+        if max(float(gap.max()) for gap in gaps) > _ROUNDING or one.n_obs != other.n_obs:
+            return False
+    return True
 
 
 def _method(fit: StructuralFit, method: str) -> str:

@@ -53,12 +53,13 @@ class IncompleteMoments:
         for k, group in enumerate(engine.sample.groups):
             mean, cov = np.asarray(group.mean), np.asarray(group.cov)
             W = saturated_information(group, mean, cov)
-            spread = np.linalg.inv(W)
+            random = ~_fixed_moments(len(cov), exogenous)  # given fixed exogenous variables the others' errors are less
+            free = np.ix_(random, random)
+            inner = np.linalg.inv(W[free])
             if engine.method.robust and engine.cases is not None:
-                spread = spread @ saturated_meat(engine.cases.groups[k], mean, cov) @ spread
-            fixed = _fixed_moments(len(cov), exogenous)
-            spread[fixed] = 0.0
-            spread[:, fixed] = 0.0
+                inner = inner @ saturated_meat(engine.cases.groups[k], mean, cov)[free] @ inner
+            spread = np.zeros_like(W)
+            spread[free] = inner
             self.information.append(engine.weights[k] * W)
             self.complete.append(engine.weights[k] * normal_weight(np.linalg.inv(cov)))
             self.covariance.append(spread / engine.weights[k])

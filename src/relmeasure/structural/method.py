@@ -150,8 +150,10 @@ def _check(estimator: str, missing: str, likelihood: str, *, ordinal: bool, clus
         raise UnsupportedDataError(
             "missing='pairwise' is for ordered items: use 'fiml' or 'listwise'.", missing=missing
         )
-    if likelihood == "wishart" and (estimator != "ML" or missing == "fiml"):
-        raise UnsupportedDataError("likelihood='wishart' goes with estimator 'ML' and complete data.")
+    if likelihood == "wishart" and (estimator != "ML" or missing == "fiml" or ordinal or clustered or weighted):
+        raise UnsupportedDataError(
+            "likelihood='wishart' goes with estimator 'ML' and complete data, without ordered=, cluster= and weights=."
+        )
     if (clustered or weighted) and estimator not in ("ML", "MLR"):
         what = "cluster=" if clustered else "weights="
         raise UnsupportedDataError(f"{what} needs estimator 'ML' or 'MLR', not {estimator!r}.", estimator=estimator)

@@ -22,6 +22,7 @@ from relmeasure.results import frozen_array
 from relmeasure.samplestats.estimates import MomentEstimate, em_moments
 from relmeasure.samplestats.moments import MomentSums, moment_sums
 from relmeasure.samplestats.patterns import missing_patterns
+from relmeasure.structural.call_checks import check_moments
 from relmeasure.structural.cases import Cases, GroupCases
 from relmeasure.structural.moment_weights import distribution_free_acov
 from relmeasure.structural.samples import GroupSample, Sample, sample_from_moments
@@ -117,6 +118,7 @@ def read_statistic(data: Any, request: Request, *, means: bool) -> Reading:
         raise UnsupportedDataError("missing='fiml' needs rows, and moments were handed in.")
     parts = list(data.items()) if isinstance(data, Mapping) else [("", data)]
     for name, part in parts:
+        check_moments(str(name), part)
         if means and np.isnan(np.asarray(part.mean)).any():
             raise UnsupportedDataError(
                 f"A mean structure needs means{f' of group {name}' if name else ''}: hand them in with the matrix."

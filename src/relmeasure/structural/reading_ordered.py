@@ -23,6 +23,7 @@ from relmeasure.samplestats.contingency import category_codes
 from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.mixed import mixed_correlations
 from relmeasure.samplestats.polychoric import polychoric_from_codes
+from relmeasure.structural.call_checks import check_ordered
 from relmeasure.structural.reading import Reading, group_names, labelled, split_cases
 from relmeasure.structural.samples import GroupSample, Sample
 
@@ -34,8 +35,17 @@ _MOST_CATEGORIES = 15
 """More observed values than this are hardly categories."""
 
 
-def ordered_items(ordered: Sequence[str] | bool, observed: Sequence[str]) -> tuple[str, ...]:
-    """Return the ordered items of a model, in its order; names that the model does not use are skipped."""
+def ordered_items(
+    ordered: Sequence[str] | bool, observed: Sequence[str], columns: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the ordered items of a model, in its order; other columns of the data are skipped.
+
+    Raises
+    ------
+    ColumnNotFoundError
+        A name that is neither in the model nor in the data.
+    """
+    check_ordered(ordered, observed, columns)
     if ordered is True:
         return tuple(observed)
     named = {ordered} if isinstance(ordered, str) else set(ordered or ())
@@ -49,10 +59,12 @@ def read_ordered(
     missing: str,
     instrument: Instrument | None,
     declared: Mapping[str, Sequence[float]] | None = None,
+    correct: float = 0.0,
 ) -> tuple[Reading, dict[str, tuple[int, ...]]]:
     """Return the sample, and the numbers of the thresholds of each ordered item.
 
-    ``declared`` holds the categories of some items, ascending; it stands before those of the instrument.
+    ``declared`` holds the categories of some items, ascending; it stands before those of the instrument. ``correct``
+    stands in the empty cells of two by two tables.
 
     Raises
     ------
@@ -82,7 +94,7 @@ def read_ordered(
     for name, group in zip(group_names(rows), cases.groups, strict=True):
         if len(group.rows) < 2:
             raise TooFewObservationsError(f"{len(group.rows)} usable rows{f' in group {name}' if name else ''}.")
-        found = _correlations(group.rows, names, categories, missing)
+        found = _correlations(group.rows, names, categories, missing, correct)
         thresholds = _same_thresholds(thresholds, found, name)
         groups.append(_group(name, found, [_chosen(categories, item, found) for item in names]))
         rules.append(f"{name}: {found.rule}" if name else found.rule)
@@ -160,14 +172,15 @@ def _categories(
 
 
 def _correlations(
-    rows: Array, names: Sequence[str], categories: Mapping[str, tuple[float, ...]], missing: str
+    rows: Array, names: Sequence[str], categories: Mapping[str, tuple[float, ...]], missing: str, correct: float
 ) -> PolychoricResult:
     kind: Any = "listwise" if missing == "listwise" else "pairwise"
     if len(categories) == len(names):
         declared = [categories[name] for name in names]
         codes = category_codes(rows, names, declared)
-        return polychoric_from_codes(codes, names, categories=declared, missing=kind, acov=True)
-    return mixed_correlations(rows, names, categories=[categories.get(name) for name in names], missing=kind, acov=True)
+        return polychoric_from_codes(codes, names, categories=declared, missing=kind, acov=True, correct=correct)
+    some = [categories.get(name) for name in names]
+    return mixed_correlations(rows, names, categories=some, missing=kind, acov=True, correct=correct)
 
 
 def _same_thresholds(
@@ -199,7 +212,8 @@ def _group(name: str, found: PolychoricResult, categories: Sequence[Array] = ())
         pairs = ", ".join("-".join(pair) for pair in found.at_bound) or "some pairs"
         raise DataError(
             f"No covariance matrix of the correlations{f' in group {name}' if name else ''}: {pairs} stand at plus or "
-            "minus one, because cells of their tables are empty. Collapse rare categories.",
+            "minus one, because cells of their tables are empty. Collapse rare categories, or with two categories fill "
+            "empty cells (correct=0.5).",
             pairs=list(found.at_bound),
         )
     return GroupSample(

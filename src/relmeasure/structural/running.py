@@ -19,10 +19,12 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.instruments.definition import Instrument
+from relmeasure.responses.published import pair_moments
 from relmeasure.results import Provenance, Status, announce, frozen_array
 from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.structural.admissible import admissibility
 from relmeasure.structural.assess import fit_baseline, measures, n_moments
+from relmeasure.structural.call_checks import check_options
 from relmeasure.structural.engine import Engine, Fitted
 from relmeasure.structural.estimation import Solution, solve
 from relmeasure.structural.fit import StructuralFit
@@ -77,6 +79,7 @@ class Call:
     fixed_x: bool = True
     mean_structure: bool | None = None
     parameterization: Literal["delta", "theta"] = "delta"
+    correct: float = 0.0
     group_equal: Sequence[GroupEqual] = ()
     group_partial: Sequence[str] = ()
     information: Information | None = None
@@ -188,7 +191,10 @@ def cluster_columns(cluster: Any) -> tuple[Any, ...]:
 def run(call: Call) -> StructuralFit:
     """Do what the call asks for."""
     call = call.with_declared_types()
+    if isinstance(call.data, tuple):
+        call = replace(call, data=pair_moments(call.data))
     method, model = call.read_method(), call.read_model()
+    check_options(call, method)
     roles = roles_of(model.formulas)
     if method.ordinal and roles.exogenous and call.fixed_x:
         raise UnsupportedDataError(
@@ -235,8 +241,10 @@ def _read(call: Call, model: Model, roles: Roles, method: Method) -> tuple[Param
     rows = open_rows(call.data, request)
     groups = group_names(rows)
     if method.ordinal:
-        items = ordered_items(call.ordered or (), roles.observed)
-        reading, thresholds = read_ordered(rows, items, missing=call.missing, instrument=call.instrument)
+        items = ordered_items(call.ordered or (), roles.observed, rows.columns)
+        reading, thresholds = read_ordered(
+            rows, items, missing=call.missing, instrument=call.instrument, correct=call.correct
+        )
         return build_table(model, call.options(groups, thresholds)), reading
     table = build_table(model, call.options(groups))
     if method.discrepancy == "FIML":
