@@ -235,6 +235,17 @@ def test_frames_and_words() -> None:
     assert found.n_clusters == 75
 
 
+def test_the_limits_of_ordered_answers_are_told() -> None:
+    data = rows()
+    data[ITEMS] = np.clip(np.rint(3 + data[ITEMS]), 1, 5)
+    found = cfa(CFA, data, cluster="cluster", estimator="MLR")
+    told = [note for note in found.warnings if note.code == "ordered-as-continuous"]
+    assert len(told) == 1
+    assert "5 options in use" in told[0].message
+    assert "treated as continuous" in found.summary()
+    assert not [note for note in fit().warnings if note.code == "ordered-as-continuous"]
+
+
 def test_an_instrument_at_two_levels() -> None:
     instrument = rm.load_instrument("relationship-student")
     data = rm.simulate(instrument, n_clusters=60, cluster_size=12, icc=0.25, rng=4)

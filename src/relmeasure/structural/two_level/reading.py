@@ -19,7 +19,7 @@ from relmeasure.exceptions import (
     shorten,
 )
 from relmeasure.responses.variables import VariableRows
-from relmeasure.results import frozen_array
+from relmeasure.results import Note, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums, cluster_sums, coded_labels
 from relmeasure.structural.cases import Cases, GroupCases
 from relmeasure.structural.reading import labelled
@@ -35,6 +35,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FEW_CLUSTERS = 30
 """Fewer clusters than this: estimates between clusters and their standard errors are poor (Maas & Hox, 2005)."""
+
+
+MOST_OPTIONS = 7
+"""Whole numbers over at most this range count as answer options."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,31 @@ def _filled(rows: Array, codes: Array) -> Array:
     return out
 
 
+def ordered_note(reading: ClusterReading, variables: Variables, exogenous: Sequence[int]) -> list[Note]:
+    """Say what treating ordered answers as continuous means, where that is what happens."""
+    if reading.cases is None:
+        return []
+    rows = reading.cases.groups[0].rows
+    found = []
+    for i in set(variables.at_within) - set(exogenous):
+        column = rows[:, i]
+        column = column[~np.isnan(column)]
+        few = np.ptp(column) < MOST_OPTIONS and not (column % 1.0).any()
+        if few:
+            found.append((variables.names[i], len(np.unique(column))))
+    if not found:
+        return []
+    found.sort()
+    options = sorted({n for _, n in found})
+    many = f"{options[0]}" if len(options) == 1 else f"{options[0]} to {options[-1]}"
+    text = (
+        f"{shorten([name for name, _ in found])}: ordered answers ({many} options in use) are treated as continuous. "
+        "Loadings within are then somewhat too small, most with skewed answers or fewer than four options; results "
+        "between clusters hardly suffer. Prefer estimator='MLR', whose errors and test allow for it."
+    )
+    return [Note("ordered-as-continuous", text)]
+
+
 # --------------------------------------------------------------------------- the sample
 def sample_of(
     reading: ClusterReading, variables: Variables, exogenous: Sequence[int]
@@ -208,7 +237,7 @@ def sample_of(
         groups=level_groups(found, variables, reading.sums),
         n_rows=reading.n_rows,
         rule=reading.rule,
-        notes=reading.sums.notes,
+        notes=(*reading.sums.notes, *ordered_note(reading, variables, exogenous)),
         clusters=reading.sums,
         within=variables.within,
         between=variables.between,
