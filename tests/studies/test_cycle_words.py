@@ -98,6 +98,8 @@ def test_words_follow_the_numbers(results: list[ReciprocityResult]) -> None:
     assert "0.30 standard deviations [0.20, 0.40]" in _with(first, 0.3, 0.3).paragraphs()[0]
     one = results[1].paragraphs()
     assert "of the same wave" in one[0]
+    some = _with(results[1], 0.01, 0.0).paragraphs()[0]
+    assert "care cannot be said to be associated with thinking 0.01 [-0.09, 0.11]" in some
     assert "no direction in time" in one[1]
     assert "later" not in one[0]
     three = results[2].paragraphs()

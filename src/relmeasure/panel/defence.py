@@ -68,17 +68,15 @@ def same_rater(
     return out
 
 
-def _pair_estimates(study: ReciprocalStudy, mask: Any = None) -> dict[Key, float]:
-    """Corrected estimates of the pairs, over all classes or those in ``mask``."""
-    if not study.steps:
-        return {_key(r): r["estimate"] for r in study.analyses() if r["corrected"]}
-    steps = [
-        Step(model, scores, first, second, ALL, True)
-        for model, scores in study.models()
-        for first, second in study.steps
-        if model == "pair"
-    ]
-    return {_key(row): row["estimate"] for step in steps for row in study.effects(step, mask)}
+def _pair_steps(study: ReciprocalStudy) -> list[Step]:
+    """Corrected analyses of relationship and one practice over all bands."""
+    return [step for step in study.all_steps() if step.model == "pair" and step.corrected and step.band == ALL]
+
+
+def _pair_estimates(study: ReciprocalStudy) -> dict[Key, float]:
+    """Corrected estimates of the pairs."""
+    rows = [row for step in _pair_steps(study) for row in study.effects(step)] if study.steps else study.analyses()
+    return {_key(row): row["estimate"] for row in rows if row["corrected"]}
 
 
 def _halves(study: ReciprocalStudy, generator: np.random.Generator) -> WaveRows:
@@ -130,10 +128,21 @@ def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dic
 
 def _leave_one_school_out(study: ReciprocalStudy) -> dict[str, dict[Key, float]]:
     """Corrected estimates of the pairs without each school in turn."""
+    out: dict[str, dict[Key, float]] = {}
     if not study.rows.schools or not study.steps:
-        return {}
+        return out
     home = np.array(study.rows.schools[0])
-    return {school: _pair_estimates(study, home != school) for school in sorted(set(study.rows.schools[0]))}
+    schools = sorted(set(study.rows.schools[0]))
+    weights = np.array([home != school for school in schools], dtype=float)
+    for step in _pair_steps(study):
+        if step in study.known:
+            estimate, _ = study.reweighted(step, weights)
+            for k, school in enumerate(schools):
+                found = out.setdefault(school, {})
+                for a, b in study.crossed(step.scores):
+                    effect = f"{step.scores[a]} -> {step.scores[b]}"
+                    found[effect, step.first, step.second] = float(estimate[k, b, a])
+    return out
 
 
 # --------------------------------------------------------------------------- power

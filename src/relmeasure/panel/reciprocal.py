@@ -159,27 +159,25 @@ class ReciprocalStudy:
         places = range(len(scores))
         return [(a, b) for a in places for b in places if self.relationship in {scores[a], scores[b]}]
 
-    def fitted(self, step: Step, mask: Any = None) -> Fitted:
-        """Fit one analysis; ``mask`` takes other classes than those of the band. Raises what estimation raises."""
-        if mask is None and step in self.known:
+    def fitted(self, step: Step) -> Fitted:
+        """Fit one analysis, once. Raises what estimation raises."""
+        if step in self.known:
             return self.known[step]
-        k, keep, columns = len(step.scores), self.bands[step.band] if mask is None else mask, self.columns(step)
+        k, keep, columns = len(step.scores), self.bands[step.band], self.columns(step)
         moments = latent_moments(self.means.pick(keep, columns), corrected=step.corrected)
         lagged = lagged_effects(moments.cov, range(k), range(k, 2 * k))
         acov = moments.acov(self.inference(keep).groups)[len(columns) :, len(columns) :]
-        found = Fitted(moments, lagged, acov)
-        if mask is None:
-            self.known[step] = found
-        return found
+        self.known[step] = Fitted(moments, lagged, acov)
+        return self.known[step]
 
-    def effects(self, step: Step, mask: Any = None) -> list[dict[str, Any]]:
+    def effects(self, step: Step) -> list[dict[str, Any]]:
         """Rows of one analysis."""
         scores = step.scores
         try:
-            fit = self.fitted(step, mask)
+            fit = self.fitted(step)
         except (EstimationError, DataError) as problem:
             return [self.row(scores[a], scores[b], step.shared, problem.message) for a, b in self.crossed(scores)]
-        inference = self.inference(self.bands[step.band] if mask is None else mask)
+        inference = self.inference(self.bands[step.band])
         out = []
         for a, b in self.crossed(scores):
             derivative, std_derivative = fit.lagged.jacobian[b, a], fit.lagged.std_jacobian[b, a]
@@ -271,22 +269,36 @@ class ReciprocalStudy:
             return []
         schools = self.rows.schools[0] if self.rows.schools else None
         weights = draw_weights(len(self.rows.labels), n_boot, rng, schools=schools, strata=self.rows.band)
-        scatter = ClassScatter(self.scatter.products, self.scatter.freedom, weights)
-        return [row for step in self.all_steps() for row in self._drawn(step, scatter, workers, progress)]
+        out = []
+        for step in self.all_steps():
+            if step in self.known:
+                out += self._intervals(step, *self.reweighted(step, weights, workers=workers, progress=progress))
+            else:
+                progress(n_boot)
+        return out
 
-    def _drawn(
-        self, step: Step, scatter: ClassScatter, workers: int, progress: Callable[[int], None]
-    ) -> list[dict[str, Any]]:
+    def reweighted(
+        self, step: Step, weights: Array, *, workers: int = 1, progress: Callable[[int], None] | None = None
+    ) -> tuple[Array, Array]:
+        """Raw and standardised weights of an analysis that was fitted, with classes counted as often as told.
+
+        ``weights`` (B, J): draws of classes, or everyone but one school. NaN where there is no estimate.
+        """
         columns, mask, k = self.columns(step), self.bands[step.band], len(step.scores)
-        weights = scatter.weights if mask is None else scatter.weights[:, mask]
-        part = self.means.pick(mask, columns)
-        if step not in self.known:
-            progress(len(weights))
-            return []
-        fit = self.known[step].moments
-        drawn = scatter.pick(columns) if step.corrected else None
-        covariances = bootstrap_covariances(part, drawn, fit, weights, workers=workers, progress=progress)
-        estimate, std = _lags_of_draws(covariances, k)
+        mine = weights if mask is None else weights[:, mask]
+        scatter = ClassScatter(self.scatter.products, self.scatter.freedom, weights).pick(columns)
+        covariances = bootstrap_covariances(
+            self.means.pick(mask, columns),
+            scatter if step.corrected else None,
+            self.known[step].moments,
+            mine,
+            workers=workers,
+            progress=progress,
+        )
+        return _lags_of_draws(covariances, k)
+
+    def _intervals(self, step: Step, estimate: Array, std: Array) -> list[dict[str, Any]]:
+        """Percentiles; none where more than a tenth of the draws has no estimate."""
         half = (1 - self.conf_level) / 2
         whole = self.known[step].lagged
         out = []
@@ -298,7 +310,7 @@ class ReciprocalStudy:
             row: dict[str, Any] = {"effect": f"{step.scores[a]} -> {step.scores[b]}"} | step.shared
             row |= {"estimate": float(whole.estimate[b, a]), "n_draws": int(usable.sum())}
             row |= dict.fromkeys(("se", "lower", "upper", "std_lower", "std_upper"), math.nan)
-            if usable.mean() >= 0.9:  # quantiles of what is left say nothing where many draws have no estimate
+            if usable.mean() >= 0.9:
                 low, high = np.quantile(values[usable], [half, 1 - half])
                 std_low, std_high = np.quantile(standard[usable], [half, 1 - half])
                 row |= {"se": float(values[usable].std(ddof=1)), "lower": float(low), "upper": float(high)}

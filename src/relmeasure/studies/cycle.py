@@ -181,7 +181,7 @@ def reciprocity(
         bootstrap=Table.from_rows(study.bootstrap(n_boot, draws, workers, tell)),
         invariance=invariance,
         syntax=_syntax(study),
-        comparability=comparable(invariance, rows, wave, cluster),
+        comparability=comparable(invariance, rows, wave, cluster, student),
         relationship=relationship,
         practices=tuple(practices),
         waves=rows.waves,

@@ -31,7 +31,7 @@ def invariance_over_waves(
     Lags need equal loadings at the least (metric). Students followed over waves are the same persons, not groups.
     """
     rows: list[dict[str, Any]] = []
-    when = {"group": wave} if student is None else {"wave": wave, "person": student}
+    when: dict[str, Any] = {"group": wave} if student is None else {"wave": wave, "person": student}
     for instrument in instruments if wave is not None else ():
         for scale in (s for s in scores if s in instrument.scale_ids):
             row: dict[str, Any] = {"instrument": instrument.label, "scale": scale}
@@ -49,12 +49,13 @@ def invariance_over_waves(
     return Table.from_rows(rows, COLUMNS)
 
 
-def comparable(table: Table, rows: WaveRows, wave: str | None, cluster: str) -> str:
+def comparable(table: Table, rows: WaveRows, wave: str | None, cluster: str, student: str | None) -> str:
     """What is known of the comparability of scores over waves, in a sentence."""
     if len(rows.waves) < 2:
         return ""
     if not len(table):
-        return NOT_TESTED.format(wave=wave, cluster=cluster)
+        when = f"group={wave!r}" if student is None else f"wave={wave!r}, person={student!r}"
+        return NOT_TESTED.format(when=when, cluster=cluster)
     poor = [row["scale"] for row in table.rows() if not row["comparable"]]
     if poor:
         named = ", ".join(poor)

@@ -23,7 +23,7 @@ LIMIT_ONE_WAVE = (
 )
 NOT_TESTED = (
     "That scores mean the same in every wave has not been tested: hand in answers with instruments=[...], or run "
-    "rm.invariance(instrument, answers, group={wave!r}, cluster={cluster!r}, estimator='MLR') first."
+    "rm.invariance(instrument, answers, {when}, cluster={cluster!r}, estimator='MLR') first."
 )
 
 
@@ -50,7 +50,7 @@ def findings(result: ReciprocityResult) -> str:
     if not rows:
         return "Nothing could be estimated; the reasons stand below."
     if result.one_wave:
-        return " ".join(_same_wave(row) for row in rows)
+        return _same_wave(rows)
     out = [_opening(result, rows)]
     for practice in dict.fromkeys(row["practice"] for row in _by_practice(result, rows)):
         pair = [row for row in _by_practice(result, rows) if row["practice"] == practice]
@@ -108,16 +108,28 @@ def _reading(forward: bool, back: bool, care: str, practice: str) -> str:
     return "not clear in either direction"
 
 
-def _same_wave(row: dict[str, Any]) -> str:
-    if row["reason"] is not None:
-        return f"{row['effect']}: not available ({row['reason']})."
+def _same_wave(rows: list[dict[str, Any]]) -> str:
+    """One wave: what is associated, what is not clear, what could not be had."""
+    known = [row for row in rows if row["reason"] is None]
+    parts = []
+    for sure, said in ((True, "is associated with"), (False, "cannot be said to be associated with")):
+        named = [_one(row) for row in known if clear(row) is sure]
+        if named:
+            parts.append(f"{rows[0]['predictor']} {said} {', '.join(named)}")
+    text = ""
+    if parts:
+        n = max(row["n_classes"] for row in known)
+        text = (
+            f"Between {n} classes, with measurement error taken out, {'; it '.join(parts)} of the same wave "
+            "(standard deviations, intervals in brackets)."
+        ).replace(f"; it {rows[0]['predictor']} ", "; it ")
+    missing = ", ".join(row["outcome"] for row in rows if row["reason"] is not None)
+    return " ".join(part for part in (text, f"Not available: {missing}." if missing else "") if part)
+
+
+def _one(row: dict[str, Any]) -> str:
     low, high = standard_interval(row)
-    sure = "is" if clear(row) else "cannot be said to be"
-    return (
-        f"Between {row['n_classes']} classes, with measurement error taken out, {row['predictor']} {sure} "
-        f"associated with "
-        f"{row['outcome']} of the same wave: {row['std']:.2f} standard deviations [{low:.2f}, {high:.2f}]."
-    )
+    return f"{row['outcome']} {row['std']:.2f} [{low:.2f}, {high:.2f}]"
 
 
 # --------------------------------------------------------------------------- second paragraph
@@ -198,14 +210,16 @@ def _bands(result: ReciprocityResult) -> str:
     if not rows:
         return ""
     if not differ:
-        return "Grade bands do not differ clearly in any of these associations."
-    named = ", ".join(dict.fromkeys(f"{r['effect']} (p = {r['pvalue']:.3f})" for r in differ))
-    return f"Grade bands differ in {named}."
+        return "The groups compared do not differ clearly in any of these associations."
+    named = ", ".join(dict.fromkeys(f"{r['effect']} ({_p(r['pvalue'])})" for r in differ))
+    return f"The groups compared differ in {named}."
 
 
 def _lags(result: ReciprocityResult) -> str:
     rows = [r for r in result.model_tests.rows() if r["test"] == "equal lags" and r["corrected"] and r["by"] == ALL]
-    told = [
-        f"{r['practice']} p = {r['pvalue']:.3f}" for r in rows if r["reason"] is None and not math.isnan(r["pvalue"])
-    ]
+    told = [f"{r['practice']} {_p(r['pvalue'])}" for r in rows if r["reason"] is None and not math.isnan(r["pvalue"])]
     return f"Test that lags are equal over time: {', '.join(told)}." if told else ""
+
+
+def _p(value: float) -> str:
+    return "p < .001" if value < 0.001 else f"p = {value:.3f}"
