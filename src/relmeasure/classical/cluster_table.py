@@ -68,8 +68,10 @@ def cluster_rows(
         sums = _sums(rows, units)
     except RelmeasureError as error:
         return [_gap(base, name, error.message) for name in names], []
-    base |= {"n_obs": sums.n_obs, "rule": f"listwise: {sums.n_obs} of {len(rows.values)} rows complete, in "
-             f"{sums.n_clusters} clusters"}
+    base |= {
+        "n_obs": sums.n_obs,
+        "rule": f"listwise: {sums.n_obs} of {len(rows.values)} rows complete, in {sums.n_clusters} clusters",
+    }
     out = [_icc2(base, sums, conf_level)] if "icc2" in names else []
     others = [name for name in names if name != "icc2"]
     reason = _no_factor(responses, scale, len(items))

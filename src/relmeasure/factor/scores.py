@@ -30,6 +30,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 ScoreMethod = Literal["regression", "bartlett", "ten_berge"]
 """How factor scores are made of standardised answers, by weights."""
 
+LOW_DETERMINACY = 0.80
+"""Correlation of scores with their factor below which they are not for decisions about persons (Grice, 2001)."""
+
 LatentMethod = Literal["ebm", "ml"]
 """How factor scores are made of ordered answers: modes of the posterior, or of the likelihood."""
 
@@ -143,7 +146,9 @@ class FactorScores(Result):
         scored = int((~np.isnan(self.scores).any(axis=1)).sum())
         quality = Table({"score": self.columns, "determinacy": tuple(self.determinacy), "se": tuple(self.se)}).to_text()
         head = f"{self.method} factor scores of {scored} of {len(self.scores)} persons"
-        return "\n".join([head, quality, *(note.summary() for note in self.warnings)])
+        low = [name for name, d in zip(self.columns, self.determinacy, strict=True) if d < LOW_DETERMINACY]
+        told = [f"Not for decisions about single persons (determinacy below {LOW_DETERMINACY}): {', '.join(low)}"]
+        return "\n".join([head, quality, *(told if low else ()), *(note.summary() for note in self.warnings)])
 
 
 def score_weights(
