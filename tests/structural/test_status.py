@@ -267,3 +267,18 @@ def test_few_clusters_are_warned_of() -> None:
     with pytest.warns(FewClustersWarning, match="5 clusters"):
         cfa("f =~ x1 + x2 + x3 + x4", rows[:, :4], cluster=np.arange(len(rows)) % 5)
     assert NAMES
+
+
+def test_a_factor_that_collapses_is_named_after_two_starts() -> None:
+    """A bifactor model of one-factor data: a group factor shrinks onto one item, whose residual variance has no floor."""
+    rng = np.random.default_rng(0)
+    y = 0.7 * rng.normal(size=(800, 1)) + 0.7 * rng.normal(size=(800, 12))
+    groups = "\n".join(f"s{k} =~ " + " + ".join(f"x{4 * k + i}" for i in range(1, 5)) for k in range(3))
+    text = f"g =~ {' + '.join(f'x{k}' for k in range(1, 13))}\n{groups}"
+    with pytest.warns(NotConvergedWarning, match="after 2 starts.*falls without bound.*lower\\(0\\)"):
+        fit = cfa(text, y, std_lv=True, orthogonal=True)
+    assert fit.status.level == "failed"
+    assert fit.indices == {}
+    assert np.isnan(fit.covariance).all()
+    with pytest.raises(InadmissibleError, match="converged"):
+        fit.scores()

@@ -32,6 +32,9 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_SHORT = 1.0 / 64.0
+"""A step cut below this share of its length followed a flat direction."""
+
 _ARMIJO = 1e-4
 """Share of the predicted decrease that a step must reach (Nocedal & Wright, 2006, p. 33)."""
 
@@ -135,12 +138,23 @@ def minimize(objective: Objective, start: Array, *, tolerance: float = 1e-15, ma
             found = _line_search(objective, x, value, -gradient / max(1.0, float(np.abs(gradient).max())), 0.0)
         if found is None:
             break
+        if not exact and np.abs(found[0] - x).max() < _SHORT * np.abs(step).max():
+            found = _safer(objective, x, value, gradient, found)
         moved, new_value = found
         if decrement < _NOISE and np.array_equal(moved, x):
             break
         x, value = moved, new_value
     small = decrement <= max(1e-10, tolerance) * (1.0 + abs(value))
     return Minimum(x, value, gradient, decrement, iteration, small, "converged" if small else message)
+
+
+def _safer(
+    objective: Objective, x: Array, value: float, gradient: Array, found: tuple[Array, float]
+) -> tuple[Array, float]:
+    """Return the better of a step that had to be cut short and one along a curvature without flat directions."""
+    step = _shifted_solve(objective.curvature(x, exact=False), gradient)
+    other = _line_search(objective, x, value, -step, float(gradient @ step))
+    return found if other is None or other[1] >= found[1] else other
 
 
 def _step(objective: Objective, x: Array, gradient: Array, *, exact: bool) -> tuple[Array, float, bool]:

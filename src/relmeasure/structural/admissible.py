@@ -10,7 +10,7 @@ from relmeasure.exceptions import HeywoodWarning, InadmissibleWarning, Relmeasur
 from relmeasure.structural.implied import BlockState
 from relmeasure.structural.parameter_table import ParameterTable
 
-__all__ = ["admissibility"]
+__all__ = ["admissibility", "runaways"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,6 +48,21 @@ def admissibility(
             )
         )
     return found
+
+
+def runaways(table: ParameterTable, states: list[BlockState]) -> list[str]:
+    """Return variables whose own variance is below minus their implied one: their factor shrinks onto them.
+
+    A factor without common variance of its own ends so: its loading on one item grows without bound, and the residual
+    variance of that item falls without bound, while the discrepancy falls ever more slowly.
+    """
+    names = [*table.observed, *table.latent]
+    return [
+        name
+        for state in states
+        for name, own, total in zip(names, np.diag(state.S), np.abs(np.diag(state.V)), strict=True)
+        if own < -total
+    ]
 
 
 def _variances(state: BlockState, names: list[str], where: str, advice: str, block: str) -> list[RelmeasureWarning]:

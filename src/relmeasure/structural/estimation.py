@@ -79,6 +79,7 @@ def solve(
     start: Array,
     *,
     accept: Callable[[Array], bool] | None = None,
+    hopeless: Callable[[Array], bool] | None = None,
     max_iterations: int = 200,
     fallback: Array | None = None,
 ) -> Solution:
@@ -93,6 +94,8 @@ def solve(
     accept : callable, optional
         Whether a converged solution is proper; an improper one sends out further starts, and it is kept only if none of
         them converges to a lower value.
+    hopeless : callable, optional
+        Whether values that did not converge run away to infinity; two starts that do are enough.
     max_iterations : int
         Steps per start.
     fallback : array (q,), optional
@@ -100,6 +103,7 @@ def solve(
     """
     reduced = Reduced(discrepancy, restrictions)
     best: Solution | None = None
+    lost = 0
     for n, point in enumerate(_starts(reduced, restrictions, start, fallback), start=1):
         minimum = minimize(reduced, point, max_iterations=max_iterations)
         found = Solution(restrictions.expand(minimum.x), minimum, minimum.value, n)
@@ -107,6 +111,9 @@ def solve(
         if best.converged and (accept is None or accept(best.x)):
             break
         if n > 2 and best.converged:
+            break
+        lost += not found.converged and hopeless is not None and hopeless(found.x)
+        if lost >= 2 and not best.converged:
             break
     if best is None:
         raise ValueError("no starting values")

@@ -22,7 +22,7 @@ from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.published import pair_moments
 from relmeasure.results import Provenance, Status, announce, frozen_array
 from relmeasure.samplestats.latent import PolychoricResult
-from relmeasure.structural.admissible import admissibility
+from relmeasure.structural.admissible import admissibility, runaways
 from relmeasure.structural.assess import fit_baseline, measures, n_moments
 from relmeasure.structural.call_checks import check_options
 from relmeasure.structural.engine import Engine, Fitted
@@ -268,6 +268,7 @@ def fit_table(
         engine.restrictions,
         start,
         accept=lambda x: not admissibility(table, engine.structure.states(x), ()),
+        hopeless=lambda x: bool(runaways(table, engine.structure.states(x))),
         max_iterations=call.max_iterations,
         fallback=fallback,
     )
@@ -318,11 +319,17 @@ def judge(fitted: Fitted, solution: Solution, identification: Identification) ->
     """Return the warnings and the status."""
     raised: list[RelmeasureWarning] = [NotIdentifiedWarning(reason) for reason in identification.reasons]
     if not solution.converged:
+        away = runaways(fitted.engine.table, fitted.states)
+        advice = (
+            f"The variance of {shorten(away)} falls without bound: a factor has no common variance of its own and shrinks "
+            "onto one item. Leave that factor out, make its loadings equal, or bound the variance with lower(0)."
+            if away
+            else "Check the model for factors without enough items and the data for items on very different scales; give "
+            "start() values, or simplify."
+        )
         raised.append(
             NotConvergedWarning(
-                f"No solution after {solution.n_starts} starts ({solution.minimum.message}). Check the model for "
-                "factors without enough items and the data for items on very different scales; give start() values, "
-                "or simplify.",
+                f"No solution after {solution.n_starts} starts ({solution.minimum.message}). {advice}",
                 n_starts=solution.n_starts,
             )
         )
