@@ -319,17 +319,9 @@ def judge(fitted: Fitted, solution: Solution, identification: Identification) ->
     """Return the warnings and the status."""
     raised: list[RelmeasureWarning] = [NotIdentifiedWarning(reason) for reason in identification.reasons]
     if not solution.converged:
-        away = runaways(fitted.engine.table, fitted.states)
-        advice = (
-            f"The variance of {shorten(away)} falls without bound: a factor has no common variance of its own and shrinks "
-            "onto one item. Leave that factor out, make its loadings equal, or bound the variance with lower(0)."
-            if away
-            else "Check the model for factors without enough items and the data for items on very different scales; give "
-            "start() values, or simplify."
-        )
         raised.append(
             NotConvergedWarning(
-                f"No solution after {solution.n_starts} starts ({solution.minimum.message}). {advice}",
+                f"No solution after {solution.n_starts} starts ({solution.minimum.message}). {_advice(fitted)}",
                 n_starts=solution.n_starts,
             )
         )
@@ -346,6 +338,21 @@ def judge(fitted: Fitted, solution: Solution, identification: Identification) ->
         reasons=tuple(warning.message for warning in raised),
     )
     return raised, status
+
+
+def _advice(fitted: Fitted) -> str:
+    """What to do about a fit that did not converge."""
+    away = runaways(fitted.engine.table, fitted.states)
+    if away:
+        return (
+            f"The variance of {shorten(away)} falls without bound: a factor has no common variance of its own "
+            "and shrinks onto one item. Leave that factor out, make its loadings equal, or bound the variance with "
+            "lower(0)."
+        )
+    return (
+        "Check the model for factors without enough items and the data for items on very different scales; give "
+        "start() values, or simplify."
+    )
 
 
 def provenance_of(call: Call, reading: Reading) -> Provenance:
