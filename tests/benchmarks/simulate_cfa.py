@@ -24,20 +24,11 @@ from typing import Any
 import numpy as np
 
 from relmeasure.structural import cfa
-from tests.structural.populations import (
-    NINE,
-    TWENTY_FIVE,
-    Population,
-    Tally,
-    ordered,
-    run_one_group,
-    run_two_groups,
-    samples,
-)
+from tests.structural.populations import TWENTY_FIVE, Tally, ordered, samples
+from tests.structural.test_recovery import ESTIMATORS, one_group, ordinary, two_groups
 
 SEED = 20261129
 N = 500
-ESTIMATORS = ("ML", "MLR", "WLSMV")
 
 PEER = """
 suppressMessages(library(lavaan))
@@ -59,43 +50,19 @@ write.table(format(out, digits = 15), stdout(), row.names = FALSE, col.names = F
 
 def nine(count: int) -> dict[str, Any]:
     """One group of nine items."""
-    out: dict[str, Any] = {"part": "nine", "n": N, "replications": count, "seed": SEED}
-    for estimator in ESTIMATORS:
-        tally = Tally()
-        for rows in samples(NINE, N, count, SEED):
-            fit = run_one_group(NINE, rows, estimator)
-            tally.add(fit)
-            if fit.status.converged:
-                tally.cover(NINE, fit)
-        out[estimator] = figures(tally, "loading", "correlation")
-    return out
+    out: dict[str, Any] = {"part": "nine", "n": 500, "replications": count, "seed": SEED}
+    return out | {e: figures(one_group(e, count, SEED), "loading", "correlation") for e in ESTIMATORS}
 
 
 def means(count: int) -> dict[str, Any]:
     """Two groups, equal measurement, other latent means."""
-    out: dict[str, Any] = {"part": "means", "n": [N, N], "replications": count, "seed": SEED + 1}
-    for estimator in ESTIMATORS:
-        tally = Tally()
-        for child in np.random.SeedSequence(SEED + 1).spawn(count):
-            fit = run_two_groups(NINE, N, np.random.default_rng(child), estimator)
-            tally.add(fit)
-            if fit.status.converged:
-                tally.cover_means(fit)
-        out[estimator] = figures(tally, "mean")
-    return out
+    out: dict[str, Any] = {"part": "means", "n": [500, 500], "replications": count, "seed": SEED + 1}
+    return out | {e: figures(two_groups(e, count, SEED + 1), "mean") for e in ESTIMATORS}
 
 
-def ordinary(count: int) -> dict[str, Any]:
-    """Data sets as they come in schools: 2 to 5 factors of 3 to 6 items, 100 to 1,000 rows, middling loadings."""
-    tally, estimators = Tally(), {"ML": 0, "MLR": 0, "WLSMV": 0}
-    for child in np.random.SeedSequence(SEED + 2).spawn(count):
-        rng = np.random.default_rng(child)
-        loadings = tuple(float(v) for v in rng.uniform(0.4, 0.85, 6))
-        population = Population(int(rng.integers(2, 6)), int(rng.integers(3, 7)), float(rng.uniform(0, 0.6)), loadings)
-        estimator = str(rng.choice(list(estimators)))
-        estimators[estimator] += 1
-        tally.add(run_one_group(population, population.draw(int(rng.integers(100, 1001)), rng), estimator))
-    return {"part": "ordinary", "replications": count, "seed": SEED + 2, **estimators, **figures(tally)}
+def usual(count: int) -> dict[str, Any]:
+    """Data sets as they come in schools."""
+    return {"part": "ordinary", "replications": count, "seed": SEED + 2, **figures(ordinary(count, SEED + 2))}
 
 
 def beside(count: int) -> dict[str, Any]:
@@ -155,7 +122,7 @@ def figures(tally: Tally, *kinds: str) -> dict[str, Any]:
     return out | {f"{kind} covered": round(tally.coverage(kind), 4) for kind in kinds}
 
 
-PARTS = {"nine": (nine, 2000), "means": (means, 1000), "ordinary": (ordinary, 1000), "beside": (beside, 500)}
+PARTS = {"nine": (nine, 2000), "means": (means, 1000), "ordinary": (usual, 1000), "beside": (beside, 500)}
 
 
 if __name__ == "__main__":
