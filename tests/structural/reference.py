@@ -98,6 +98,27 @@ def estimate_differences(fit: StructuralFit, stored: dict[str, Any], tolerance: 
     return wrong
 
 
+def aligned(fit: StructuralFit, stored: dict[str, Any]) -> dict[str, Any]:
+    """The stored solution with every factor pointing where ours does: a factor has no sign of its own."""
+    rows = fit.parameters()
+    ours = {(r.lhs, r.rhs): r.est for r in rows.itertuples() if r.op == "=~"}
+    table = {k: list(v) for k, v in stored["estimates"].items()}
+    standard = {k: list(v) for k, v in stored.get("standardized", {}).items()}
+    names = list(zip(table["lhs"], table["op"], table["rhs"], strict=True))
+    agreement: dict[str, float] = {}
+    for i, (lhs, op, rhs) in enumerate(names):
+        if op == "=~":
+            agreement[lhs] = agreement.get(lhs, 0.0) + table["est"][i] * ours[lhs, rhs]
+    against = {factor for factor, total in agreement.items() if total < 0}
+    for i, (lhs, op, rhs) in enumerate(names):
+        if (op == "=~" and lhs in against) or (op == "~~" and (lhs in against) != (rhs in against)):
+            table["est"][i] = -table["est"][i]
+            table["ci.lower"][i], table["ci.upper"][i] = -table["ci.upper"][i], -table["ci.lower"][i]
+            if standard:
+                standard["est.std"][i] = -standard["est.std"][i]
+    return {**stored, "estimates": table, **({"standardized": standard} if standard else {})}
+
+
 def index_differences(
     fit: StructuralFit, stored: dict[str, Any], tolerance: float = INDEX, skip: frozenset[str] = frozenset()
 ) -> list[Any]:

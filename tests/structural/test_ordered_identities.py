@@ -60,6 +60,21 @@ def test_standardized_slopes_by_finite_differences(parameterization: str, kind: 
             assert np.abs(slopes[scales]).max(axis=1).min() > 0.01
 
 
+@pytest.mark.parametrize("parameterization", BOTH)
+@pytest.mark.parametrize("step", ["configural", "thresholds"])
+def test_gradient_and_jacobian_by_finite_differences(parameterization: str, step: str) -> None:
+    for fit in (ordered_fit("two", parameterization, step), mixed_fit("two", parameterization, step)):
+        objective = fit._fitted.engine.discrepancy
+        x = np.asarray(fit.x) * 1.03 + 0.01
+        numeric = np.empty(len(x))
+        for q in range(len(x)):
+            move = np.zeros(len(x))
+            move[q] = 1e-6
+            numeric[q] = (objective.value(x + move) - objective.value(x - move)) / 2e-6
+        scale = max(1.0, float(np.abs(numeric).max()))
+        assert objective.gradient(x) == pytest.approx(numeric, abs=1e-7 * scale)
+
+
 def test_two_copies_of_one_group_have_its_robust_indices() -> None:
     """What lavaan's correction of the baseline in groups does not do: its robust CFI would change."""
     copies = [rows()[ITEMS].assign(copy=name) for name in ("first", "second")]

@@ -197,6 +197,7 @@ def test_all_missing() -> None:
 
 
 def test_listwise_deletion_is_counted() -> None:
+    """Pitfall 4.6: N is what was used, and says so."""
     hs = frame("hs_missing")
     with pytest.warns(ListwiseDeletionWarning, match=r"\d+ of 301 rows have a missing answer") as caught:
         fit = cfa(model("hs"), hs)
@@ -282,3 +283,30 @@ def test_a_factor_that_collapses_is_named_after_two_starts() -> None:
     assert np.isnan(fit.covariance).all()
     with pytest.raises(InadmissibleError, match="converged"):
         fit.scores()
+
+
+def test_determinacy_is_printed_and_low_ones_are_named() -> None:
+    """Pitfall 4.13: scores of two weak items are not for decisions about single persons."""
+    rng = np.random.default_rng(5)
+    f = rng.normal(size=(600, 2)) @ np.array([[1.0, 0.4], [0.0, 0.9]])
+    y = f[:, [0, 0, 0, 0, 1, 1, 1]] * np.array([1.5, 1.5, 1.5, 1.5, 0.5, 0.5, 0.5]) + rng.normal(size=(600, 7))
+    fit = cfa("A =~ x1 + x2 + x3 + x4\nB =~ x5 + x6 + x7", y)
+    found = dict(zip(*(fit.determinacy()[c] for c in ("factor", "determinacy")), strict=True))
+    assert found["A"] > 0.8 > found["B"]
+    assert "not for decisions about single persons" in fit.summary()
+    truth = [abs(np.corrcoef(fit.scores().to_numpy()[:, k], f[:, k])[0, 1]) for k in range(2)]
+    assert list(found.values()) == pytest.approx(truth, abs=0.06)
+
+
+def test_factors_point_where_most_of_their_items_do() -> None:
+    """Pitfall 4.14: with unit variances the sign of a factor is fixed, and means, scores and correlations follow it."""
+    turned = simulated() * np.array([-1.0, 1, 1, 1, -1, -1, -1, 1])
+    text = "f =~ x1 + x2 + x3 + x4\ng =~ x5 + x6 + x7 + x8"
+    one, two = (cfa(text, rows, std_lv=True) for rows in (simulated(), turned))
+    first, second = (f.parameters().query("op == '=~'")["est"].to_numpy(float) for f in (one, two))
+    assert (first > 0).all()
+    assert second == pytest.approx(first * np.array([-1, 1, 1, 1, 1, 1, 1, -1]), rel=1e-6)
+    same = np.abs(one.implied()["factor_cov"]) - np.abs(two.implied()["factor_cov"])
+    assert same == pytest.approx(np.zeros((2, 2)), abs=1e-7)
+    scores = one.scores().to_numpy() * np.array([1.0, -1.0])
+    assert two.scores().to_numpy() == pytest.approx(scores, abs=1e-6)

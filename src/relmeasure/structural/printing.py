@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from relmeasure.results import Table
+from relmeasure.structural.score_frame import determinacy_table
 
 if TYPE_CHECKING:
     from relmeasure.structural.fit import StructuralFit
@@ -21,6 +22,9 @@ TITLES = {
     "~*~": "Scales of latent responses",
     ":=": "Defined parameters",
 }
+
+_LEAST_DETERMINACY = 0.8
+"""Below this a score says too little about a single person (Gorsuch, 1983, Factor Analysis, 260)."""
 
 _FIXED_UNLESS_FREED = ("~1", "~*~")  # a row an item that says nothing while nothing in it is estimated
 
@@ -44,7 +48,22 @@ def summarize(fit: StructuralFit) -> str:
             continue
         names = [name for name in shown if name in table.columns and any(row[name] != "" for row in rows)]
         lines += ["", title, Table.from_rows([{n: row[n] for n in names} for row in rows], names).to_text()]
-    return "\n".join([*lines, *(note.summary() for note in fit.warnings)])
+    return "\n".join([*lines, *_determinacies(fit), *(note.summary() for note in fit.warnings)])
+
+
+def _determinacies(fit: StructuralFit) -> list[str]:
+    """What the scores are worth; ordered items would have to be scored for it."""
+    if fit.method.ordinal or not fit.table.latent or not fit.status.admissible or not fit.status.identified:
+        return []
+    rows = list(determinacy_table(fit._fitted).rows())
+    told = ", ".join(
+        " ".join(str(row[n]) for n in ("factor", "group") if row[n]) + f" {row['determinacy']:.2f}" for row in rows
+    )
+    low = any(row["determinacy"] < _LEAST_DETERMINACY for row in rows)
+    return [
+        "",
+        f"Determinacy of scores: {told}" + ("; below .80, not for decisions about single persons" if low else ""),
+    ]
 
 
 def fit_lines(indices: dict[str, float]) -> list[str]:
