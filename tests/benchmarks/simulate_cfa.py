@@ -126,5 +126,5 @@ PARTS = {"nine": (nine, 2000), "means": (means, 1000), "ordinary": (usual, 1000)
 
 
 if __name__ == "__main__":
-    run, usual = PARTS[sys.argv[1]]
-    print(json.dumps(run(int(sys.argv[2]) if len(sys.argv) > 2 else usual)))
+    part, default = PARTS[sys.argv[1]]
+    print(json.dumps(part(int(sys.argv[2]) if len(sys.argv) > 2 else default)))

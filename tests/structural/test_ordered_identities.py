@@ -10,9 +10,11 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
-from relmeasure.exceptions import UnsupportedDataError
+from relmeasure.exceptions import CategoriesAssumedWarning, UnsupportedDataError
 from relmeasure.structural import StructuralFit, cfa
+from relmeasure.structural.categorical import residual_traces
 from relmeasure.structural.engine import Fitted
+from relmeasure.structural.ordinal import CategoricalLeastSquares
 from relmeasure.structural.standardized import standardized_solution
 from tests.structural.ordered_groups import CATEGORIES, ITEMS, MODEL, groups, mixed_fit, ordered_fit, rows
 from tests.structural.populations import Population, ordered
@@ -73,6 +75,34 @@ def test_gradient_and_jacobian_by_finite_differences(parameterization: str, step
             numeric[q] = (objective.value(x + move) - objective.value(x - move)) / 2e-6
         scale = max(1.0, float(np.abs(numeric).max()))
         assert objective.gradient(x) == pytest.approx(numeric, abs=1e-7 * scale)
+
+
+@pytest.mark.parametrize("which", ["single", "three"])
+def test_traces_of_the_scaling_are_those_of_the_whole_matrix(which: str) -> None:
+    fitted = ordered_fit(which, "delta", "thresholds")._fitted
+    objective, engine = fitted.engine.discrepancy, fitted.engine
+    assert isinstance(objective, CategoricalLeastSquares)
+    assert fitted.expected_bread is not None
+    J = np.concatenate(objective.jacobians(fitted.x))
+    V = np.concatenate(objective.V)
+    share = np.concatenate([np.full(len(v), w) for v, w in zip(objective.V, engine.sample.shares, strict=True)])
+    gamma = np.zeros((len(V), len(V)))
+    at = 0
+    for group in engine.sample.groups:
+        part = np.asarray(group.acov)
+        gamma[at : at + len(part), at : at + len(part)] = part
+        at += len(part)
+    U = np.diag(V) - (share * V)[:, None] * J @ fitted.expected_bread @ J.T * V
+    M = U @ gamma
+    assert residual_traces(fitted) == pytest.approx((float(np.trace(M)), float(np.trace(M @ M))), rel=1e-9)
+
+
+def test_a_code_that_stands_far_off_is_named() -> None:
+    """Pitfall 4.5: 99 is taken as a category, as asked, but not silently."""
+    codes = ordered(Population(1, 4).draw(300, np.random.default_rng(2)))
+    codes[::30, 2] = 99
+    with pytest.warns(CategoriesAssumedWarning, match=r"code for a missing answer\?.*x3 \(99 beside 0, 1, 2, 3, 4\)"):
+        cfa("f =~ x1 + x2 + x3 + x4", codes, ordered=True)
 
 
 def test_two_copies_of_one_group_have_its_robust_indices() -> None:

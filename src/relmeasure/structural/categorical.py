@@ -37,32 +37,45 @@ def categorical_test(fitted: Fitted, chisq: float, df: float) -> ChiSquare:
     """Scale a least-squares statistic of ordered items by its mean (WLSM), or its mean and variance (WLSMV)."""
     if df <= 0:
         return ChiSquare(chisq, df, 1.0)
-    M = residual_weights(fitted)
-    first, second = float(np.trace(M)), float((M * M.T).sum())
+    first, second = residual_traces(fitted)
     if fitted.engine.method.test == "satorra.bentler":
         return ChiSquare(chisq, df, first / df)
     factor = math.sqrt(second / df)
     return ChiSquare(chisq, df, factor, df - first / factor)
 
 
-def residual_weights(fitted: Fitted) -> Array:
-    """Return ``U Gamma`` of all groups: its eigenvalues weight the limiting distribution of the statistic."""
+def residual_traces(fitted: Fitted) -> tuple[float, float]:
+    r"""Return ``tr(M)`` and ``tr(M^2)`` of ``M = U Gamma``, whose roots weight the limit of the statistic.
+
+    ``M`` is not made. With ``P_g = J_g' V_g Gamma_g``, shares ``w``, inverse information ``E`` and the covariance ``B``
+    of the gradient,
+
+    .. math:: \operatorname{tr} M = \sum_g \operatorname{tr}(V_g \Gamma_g) - \operatorname{tr}(E B), \quad
+              \operatorname{tr} M^2 = \sum_g \operatorname{tr}(V_g \Gamma_g V_g \Gamma_g)
+              - 2 \operatorname{tr}\Big(E \sum_g w_g P_g V_g P_g'\Big) + \operatorname{tr}((E B)^2).
+    """
     objective, engine = _objective(fitted), fitted.engine
-    jacobians = objective.jacobians(fitted.x)
-    pulled = [weigh(V, J) for V, J in zip(objective.V, jacobians, strict=True)]
-    spread = [np.asarray(group.acov) for group in engine.sample.groups]
     bread = fitted.expected_bread
-    sizes = np.cumsum([0, *(len(J) for J in jacobians)])
-    out = np.zeros((sizes[-1], sizes[-1]))
-    for g, (V, G) in enumerate(zip(objective.V, spread, strict=True)):
-        own = slice(sizes[g], sizes[g + 1])
-        out[own, own] = V[:, None] * G if V.ndim == 1 else V @ G
     if bread is None:
-        return np.full_like(out, np.nan)
-    left = np.concatenate([w * P for w, P in zip(engine.sample.shares, pulled, strict=True)])
-    right = np.concatenate(fitted.pulled_acov, axis=1)
-    weights: Array = out - left @ (bread @ right)
-    return weights
+        return math.nan, math.nan
+    first = second = 0.0
+    inner = np.zeros_like(bread)
+    for V, group, share, P in zip(
+        objective.V, engine.sample.groups, engine.sample.shares, fitted.pulled_acov, strict=True
+    ):
+        spread = np.asarray(group.acov)
+        if V.ndim == 1:
+            first += float(V @ np.diag(spread))
+            second += float(V @ (spread * spread) @ V)
+            inner += share * ((P * V) @ P.T)
+        else:
+            weighted = V @ spread
+            first, second = first + float(np.trace(weighted)), second + float((weighted * weighted.T).sum())
+            inner += share * (P @ V @ P.T)
+    EB = bread @ fitted.categorical_meat
+    first -= float(np.trace(EB))
+    second += float((EB * EB.T).sum()) - 2.0 * float((bread * inner).sum())
+    return first, second
 
 
 def categorical_residuals(fitted: Fitted, k: int) -> dict[str, Array]:

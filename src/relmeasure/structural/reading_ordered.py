@@ -165,10 +165,24 @@ def _categories(
     return found, [
         CategoriesAssumedWarning(
             f"The categories of {shorten(assumed)} were taken from the data: one that nobody chose is not known. "
-            "An instrument declares them.",
+            f"An instrument declares them.{_odd_codes(found, assumed)}",
             items=assumed,
         )
     ]
+
+
+def _odd_codes(categories: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> str:
+    """Name codes that stand far from the others: 9, 99 or -9 beside 1 to 5 is rarely an answer."""
+    odd = []
+    for name in names:
+        known = np.array(categories[name])
+        gaps = np.diff(known)
+        if len(known) > 2 and gaps.max() > 2.0 * np.median(gaps):
+            far = known[-1] if gaps.argmax() >= len(gaps) / 2 else known[0]
+            odd.append(f"{name} ({far:g} beside {', '.join(f'{v:g}' for v in known if v != far)})")
+    if not odd:
+        return ""
+    return f" Is this a code for a missing answer? It was taken as a category: {shorten(odd, 3)}."
 
 
 def _correlations(
