@@ -354,3 +354,24 @@ def test_difference_tests_of_robust_statistics() -> None:
         two = cfa(HS, rows("hs"), estimator=cast(Any, estimator), orthogonal=True)
         found = two.compare(one, method=cast(Any, method))
         assert found.chisq == pytest.approx(stored()["lrt"][case]["Chisq.diff"][1], rel=1e-5)
+
+
+# --------------------------------------------------------------------------- weights and clusters together with the rest
+WEIGHTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "fiml": ("missing", {"weights": "w", "missing": "fiml"}),
+    "fiml_mlr": ("missing", {"weights": "w", "missing": "fiml", "estimator": "MLR"}),
+    "groups": ("hs", {"weights": "w", "group": "school"}),
+    "groups_metric": ("hs", {"weights": "w", "group": "school", "group_equal": ("loadings",), "estimator": "MLR"}),
+    "cluster": ("hs", {"weights": "w", "cluster": "cl"}),
+    "cluster_groups": ("hs", {"cluster": "cl", "group": "school", "estimator": "MLR"}),
+    "cluster_fiml_weights": ("missing", {"weights": "w", "cluster": "cl", "missing": "fiml", "estimator": "MLR"}),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights_and_clusters_with_missing_answers_and_groups(name: str) -> None:
+    data, options = WEIGHTED[name]
+    fit, theirs = cfa(HS, rows(data), **options), load_reference("cfa/weights")[name]
+    assert estimate_differences(fit, theirs, FIT) == []
+    without = frozenset({"gfi", "agfi", "pgfi"}) if data == "missing" else frozenset[str]()  # lavaan's ignore weights
+    assert index_differences(fit, theirs, FIT, without) == []
