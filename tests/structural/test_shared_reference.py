@@ -120,7 +120,7 @@ def test_scores(name: str, method: Any, place: tuple[str, ...], values: dict[str
     for word in place:
         found = found[word]
     theirs = matrix(found)
-    ours = fitted(shared_reference, name).scores(method)
+    ours = fitted(shared_reference, name).scores(method=method)
     assert ours.to_numpy()[: len(theirs)] == pytest.approx(theirs, abs=2e-5)
     assert list(ours.index) == list(rows(shared_reference, "complete").index)
 

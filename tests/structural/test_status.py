@@ -310,3 +310,19 @@ def test_factors_point_where_most_of_their_items_do() -> None:
     assert same == pytest.approx(np.zeros((2, 2)), abs=1e-7)
     scores = one.scores().to_numpy() * np.array([1.0, -1.0])
     assert two.scores().to_numpy() == pytest.approx(scores, abs=1e-6)
+
+
+def test_a_factor_without_anything_to_explain_converges_at_zero() -> None:
+    """Equal loadings of two items whose residuals correlate negatively: the best is zero, where information is singular."""
+    rng = np.random.default_rng(3)
+    f, shared = rng.normal(size=(500, 1)), rng.normal(size=(500, 1))
+    y = 0.8 * f + 0.6 * rng.normal(size=(500, 6))
+    y[:, [0]] += 0.2 * shared
+    y[:, [1]] -= 0.2 * shared
+    text = "f =~ x1 + x2 + x3 + x4 + x5 + x6\nm =~ a*x1 + a*x2\nf ~~ 0*m"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit, plain = cfa(text, y, std_lv=True), cfa(text.partition("\n")[0], y, std_lv=True)
+    assert fit.status.converged
+    assert fit.indices["chisq"] == pytest.approx(plain.indices["chisq"], rel=1e-6)
+    assert abs(float(fit.parameters().query("lhs == 'm' and op == '=~'")["est"].iloc[0])) < 1e-3

@@ -124,10 +124,12 @@ def minimize(objective: Objective, start: Array, *, tolerance: float = 1e-15, ma
     gradient, decrement = np.zeros_like(x), math.inf
     if not math.isfinite(value):
         return Minimum(x, value, gradient, decrement, 0, False, "the starting values give no value")
-    exact, message = False, "no step lowers the value"
+    exact, short, message = False, False, "no step lowers the value"
     for iteration in range(max_iterations + 1):
         gradient = objective.gradient(x)
-        step, decrement, exact = _step(objective, x, gradient, exact=exact or decrement < objective.exact_below)
+        step, decrement, exact = _step(
+            objective, x, gradient, exact=exact or short or decrement < objective.exact_below
+        )
         if decrement <= tolerance * (1.0 + abs(value)):
             return Minimum(x, value, gradient, decrement, iteration, True, "converged")
         if iteration == max_iterations:
@@ -138,7 +140,8 @@ def minimize(objective: Objective, start: Array, *, tolerance: float = 1e-15, ma
             found = _line_search(objective, x, value, -gradient / max(1.0, float(np.abs(gradient).max())), 0.0)
         if found is None:
             break
-        if not exact and np.abs(found[0] - x).max() < _SHORT * np.abs(step).max():
+        short = bool(np.abs(found[0] - x).max() < _SHORT * np.abs(step).max())
+        if short and not exact:
             found = _safer(objective, x, value, gradient, found)
         moved, new_value = found
         if decrement < _NOISE and np.array_equal(moved, x):
