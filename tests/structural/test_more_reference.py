@@ -356,6 +356,24 @@ def test_difference_tests_of_robust_statistics() -> None:
         assert found.chisq == pytest.approx(stored()["lrt"][case]["Chisq.diff"][1], rel=1e-5)
 
 
+def test_a_bound_that_holds() -> None:
+    """Estimates, indices and the missing standard error at the bound are lavaan's."""
+    with pytest.warns(HeywoodWarning, match="bounds: a > 0.6"):
+        fit = cfa(f"{FREE}a > 0.6\nb < 2", rows("hs"))
+    assert fit.active == ("a > 0.6",)
+    assert estimate_differences(fit, stored()["bounded"], FIT) == []
+    assert index_differences(fit, stored()["bounded"], FIT) == []
+
+
+def test_clusters_with_plain_maximum_likelihood() -> None:
+    """lavaan scales by the original Yuan-Bentler factor here; ours is that of MLR, as with weights."""
+    fit = cfa(HS, rows("hs"), cluster="cl")
+    assert estimate_differences(fit, stored()["cluster"], FIT) == []
+    assert fit.indices["chisq"] == pytest.approx(stored()["cluster"]["fit"]["chisq"], rel=1e-6)
+    same = cfa(HS, rows("hs"), cluster="cl", estimator="MLR")
+    assert fit.indices["chisq.scaled"] == pytest.approx(same.indices["chisq.scaled"], rel=1e-9)
+
+
 # --------------------------------------------------------------------------- weights and clusters together with the rest
 WEIGHTED: dict[str, tuple[str, dict[str, Any]]] = {
     "fiml": ("missing", {"weights": "w", "missing": "fiml"}),
