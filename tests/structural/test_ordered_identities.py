@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,17 @@ from relmeasure.structural.categorical import residual_traces
 from relmeasure.structural.engine import Fitted
 from relmeasure.structural.ordinal import CategoricalLeastSquares
 from relmeasure.structural.standardized import standardized_solution
-from tests.structural.ordered_groups import CATEGORIES, ITEMS, MODEL, groups, mixed_fit, ordered_fit, rows
+from tests.structural.ordered_groups import (
+    CATEGORIES,
+    CONTINUOUS,
+    ITEMS,
+    MIXED,
+    MODEL,
+    groups,
+    mixed_fit,
+    ordered_fit,
+    rows,
+)
 from tests.structural.populations import Population, ordered
 
 BOTH = ("delta", "theta")
@@ -130,18 +141,18 @@ def test_residuals_of_groups_without_equalities_are_those_of_the_groups() -> Non
 
 
 # --------------------------------------------------------------------------- scores
-def posterior(fit: StructuralFit, group: str, answers: Any) -> Any:
+def posterior(fit: StructuralFit, group: str, answers: Any, items: Sequence[str] = ITEMS) -> Any:
     """Minus the log posterior of one person, from the reported estimates alone."""
     table = fit.parameters()
     table = table[table["group"] == group]
     value = {(r.lhs, r.op, r.rhs): r.est for r in table.itertuples()}
     factors = ("A", "B")
-    L = np.array([[value.get((f, "=~", item), 0.0) for f in factors] for item in ITEMS])
-    sd = np.sqrt([value[item, "~~", item] for item in ITEMS])
-    nu = np.array([value.get((item, "~1", ""), 0.0) for item in ITEMS])
+    L = np.array([[value.get((f, "=~", item), 0.0) for f in factors] for item in items])
+    sd = np.sqrt([value[item, "~~", item] for item in items])
+    nu = np.array([value.get((item, "~1", ""), 0.0) for item in items])
     alpha = np.array([value.get((f, "~1", ""), 0.0) for f in factors])
     phi = np.array([[value.get((a, "~~", b), value.get((b, "~~", a))) for b in factors] for a in factors], dtype=float)
-    cuts = [[-np.inf, *(value[item, "|", f"t{k}"] for k in range(1, CATEGORIES[item])), np.inf] for item in ITEMS]
+    cuts = [[-np.inf, *(value[item, "|", f"t{k}"] for k in range(1, CATEGORIES[item])), np.inf] for item in items]
     low = np.array([cuts[i][int(a)] for i, a in enumerate(answers)])
     high = np.array([cuts[i][int(a) + 1] for i, a in enumerate(answers)])
     precision = np.linalg.inv(phi)
@@ -162,6 +173,33 @@ def hessian(f: Any, x: Any, h: float = 1e-4) -> Any:
             e, d = np.eye(len(x))[i] * h, np.eye(len(x))[j] * h
             out[i, j] = (f(x + e + d) - f(x + e - d) - f(x - e + d) + f(x - e - d)) / (4 * h * h)
     return out
+
+
+@pytest.mark.parametrize("parameterization", BOTH)
+def test_scores_from_ordered_and_continuous_items(parameterization: Any) -> None:
+    data = rows()[[*ITEMS, *CONTINUOUS]].copy()
+    data.loc[3, ["a2", "c1"]] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cfa(MIXED, data, ordered=ITEMS, parameterization=parameterization, missing="pairwise")
+    scores = fit.scores(se=True).to_numpy()
+    table = {(r.lhs, r.op, r.rhs): r.est for r in fit.parameters().itertuples()}
+    loading = np.array([[table.get((f, "=~", item), 0.0) for f in ("A", "B")] for item in CONTINUOUS])
+    mean = np.array([table[item, "~1", ""] for item in CONTINUOUS])
+    variance = np.array([table[item, "~~", item] for item in CONTINUOUS])
+    for person in (0, 3, 500):
+        known = [item for item in ITEMS if not np.isnan(data.loc[person, item])]
+        of_ordered = posterior(fit, "", data.loc[person, known].to_numpy(float), known)
+        y = data.loc[person, CONTINUOUS].to_numpy(float)
+
+        def f(eta: Any, of_ordered: Any = of_ordered, y: Any = y) -> float:
+            lack = (y - mean - loading @ eta) ** 2 / variance
+            return float(of_ordered(eta) + 0.5 * np.nansum(lack))
+
+        mode = minimize(f, np.zeros(2), method="BFGS", options={"gtol": 1e-8}).x
+        assert scores[person, :2] == pytest.approx(mode, abs=1e-5)
+        assert scores[person, 2:] == pytest.approx(np.sqrt(np.diag(np.linalg.inv(hessian(f, mode)))), rel=1e-4)
+    assert ((fit.determinacy()["determinacy"] > 0.7) & (fit.determinacy()["determinacy"] < 1)).all()
 
 
 @pytest.mark.parametrize("parameterization", BOTH)

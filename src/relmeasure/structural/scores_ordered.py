@@ -33,8 +33,9 @@ def ordered_scores(fitted: Fitted, k: int, rows: Array, method: str) -> tuple[Ar
     ``method`` is ``"ebm"`` or ``"ml"``. ML scores of persons who chose only first or only last categories are not
     finite: they are NaN.
     """
-    answers = _codes(fitted.engine.sample.groups[k].categories, rows)
-    return latent_modes(_response(fitted, k), answers, prior=method == "ebm")
+    model = _response(fitted, k)
+    answers = _answers(model, fitted.engine.sample.groups[k].categories, rows)
+    return latent_modes(model, answers, prior=method == "ebm")
 
 
 def ordered_determinacy(fitted: Fitted, k: int) -> Array:
@@ -75,8 +76,6 @@ def _response(fitted: Fitted, k: int) -> ResponseModel:
         raise UnsupportedDataError("These scores are for ordered items: use 'regression' or 'bartlett'.")
     state, block = fitted.states[k], objective.blocks[k]
     p = state.structure.n_observed
-    if len(block.ordered) < p:
-        raise UnsupportedDataError("Scores from ordered and continuous items together are not supported.")
     residual = state.S[:p, :p]
     if np.abs(residual - np.diag(np.diag(residual))).max() > 0 or state.A[:p, :p].any():
         raise UnsupportedDataError(
@@ -93,10 +92,12 @@ def _response(fitted: Fitted, k: int) -> ResponseModel:
     )
 
 
-def _codes(categories: Any, rows: Array) -> Array:
-    """Return category numbers from zero; NaN where there is no answer."""
-    out = np.full(rows.shape, np.nan)
+def _answers(model: ResponseModel, categories: Any, rows: Array) -> Array:
+    """Return category numbers from zero, values of continuous items; NaN where there is no answer."""
+    out = np.where(model.continuous, rows, np.nan)
     for i, known in enumerate(categories):
+        if model.thresholds[i] is None:
+            continue
         place = np.minimum(np.searchsorted(known, rows[:, i]), len(known) - 1)
         seen = ~np.isnan(rows[:, i])
         out[seen, i] = place[seen]
@@ -107,4 +108,5 @@ def _thresholds(block: CategoricalBlock, values: Array, p: int) -> list[Array | 
     found: list[list[float]] = [[] for _ in range(p)]
     for _, item, row in block.threshold:
         found[item].append(float(values[row]))
-    return [np.array(sorted(tau)) for tau in found]
+    ordered = set(block.ordered.tolist())
+    return [np.array(sorted(tau)) if i in ordered else None for i, tau in enumerate(found)]
