@@ -260,8 +260,7 @@ def fit_table(
     table = with_sample_moments(table, reading.sample.groups, unbiased=not method.is_likelihood)
     engine = Engine(table, reading.sample, method, reading.cases)
     usual, start, fallback = _starts(table, reading, near)
-    names = [group.moment_names for group in reading.sample.groups] if method.ordinal else None
-    count = sum(map(len, names)) if names is not None else n_moments(table)
+    names, count = _moments(table, reading, method)
     identification = check_identification(engine.structure, engine.restrictions, [usual, usual], count, names)
     solution = solve(
         engine.discrepancy,
@@ -313,6 +312,14 @@ def _starts(table: ParameterTable, reading: Reading, near: StructuralFit | None)
         return usual, start, usual
     given = bool(np.isfinite(table.start).any())
     return usual, usual, starting_values(table, groups, given=False) if given else usual
+
+
+def _moments(table: ParameterTable, reading: Reading, method: Method) -> tuple[list[tuple[str, ...]] | None, int]:
+    """Names of the moments of ordered items by group, and the number of moments of any."""
+    if not method.ordinal:
+        return None, n_moments(table)
+    names = [group.moment_names for group in reading.sample.groups]
+    return names, sum(map(len, names))
 
 
 def judge(fitted: Fitted, solution: Solution, identification: Identification) -> tuple[list[RelmeasureWarning], Status]:
