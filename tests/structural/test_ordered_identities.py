@@ -188,9 +188,10 @@ def test_scores_from_ordered_and_continuous_items(parameterization: Any) -> None
     mean = np.array([table[item, "~1", ""] for item in CONTINUOUS])
     variance = np.array([table[item, "~~", item] for item in CONTINUOUS])
     for person in (0, 3, 500):
-        known = [item for item in ITEMS if not np.isnan(data.loc[person, item])]
-        of_ordered = posterior(fit, "", data.loc[person, known].to_numpy(float), known)
-        y = data.loc[person, CONTINUOUS].to_numpy(float)
+        chosen = data[ITEMS].to_numpy(float)[person]
+        known = [item for item, answer in zip(ITEMS, chosen, strict=True) if not np.isnan(answer)]
+        of_ordered = posterior(fit, "", chosen[~np.isnan(chosen)], known)
+        y = data[CONTINUOUS].to_numpy(float)[person]
 
         def f(eta: Any, of_ordered: Any = of_ordered, y: Any = y) -> float:
             lack = (y - mean - loading @ eta) ** 2 / variance
