@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -383,3 +384,21 @@ def test_real_profile_interval(shared_reference: Path) -> None:
     own = dict(zip(result.per_cluster["cluster"], result.per_cluster["reliability"], strict=True))
     assert [own[group] for group in stored["groups"]] == pytest.approx(stored["first10"], rel=1e-5)
     assert np.mean(list(own.values())) == pytest.approx(stored["mean_MeanRel"], rel=1e-5)
+
+
+def test_a_small_component_has_no_satterthwaite_interval() -> None:
+    """Below one degree of freedom the chi-square quantile underflows: an upper end of 1e214 says nothing."""
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame({"p": np.repeat(np.arange(12), 6), "r": np.tile(np.arange(3), 24)})
+    frame["y"] = rng.normal(size=len(frame)) + rng.normal(size=12)[frame["p"]] + 0.1 * frame["r"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = generalizability(frame, value="y", effects=["p", "r"])
+        profile = generalizability(frame, value="y", effects=["p", "r"], interval="profile")
+    rows = found.to_frame().set_index("effect")
+    assert 0 < 2 * (rows.loc["r", "variance"] / rows.loc["r", "se"]) ** 2 < 1
+    assert np.isnan(rows.loc["r", "lower"])
+    assert np.isnan(rows.loc["r", "upper"])
+    assert "too small beside its standard error" in found.status.reasons[0]
+    assert rows.loc["p", "upper"] < 100
+    assert profile.to_frame().set_index("effect").loc["r", "upper"] < 100

@@ -23,6 +23,7 @@ from relmeasure.exceptions import (
     PairwiseDeletionWarning,
     UnsupportedDataError,
 )
+from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.structural import StructuralFit, cfa, sem
 from tests.structural.reference import estimate_differences, frame, index_differences, model
 from tests.support import load_reference
@@ -279,3 +280,40 @@ def test_weighted_root_mean_square_residual(name: str, options: dict[str, Any]) 
         warnings.simplefilter("ignore", CategoriesAssumedWarning)
         fit = cfa(HS, cut(), ordered=list(CUTS), **options)
     assert fit.fit_measures()["wrmr"] == pytest.approx(stored()[name]["fit"]["wrmr"], rel=1e-5)
+
+
+# --------------------------------------------------------------------------- modification indices
+@pytest.mark.parametrize("grouped", [False, True])
+def test_wishart_modification_indices_are_in_units_of_its_chi_square(*, grouped: bool) -> None:
+    """The Wishart likelihood of n rows is the normal one of n - 1 rows with the unbiased covariances."""
+    whole = rows()
+    options: dict[str, Any] = {"group_equal": ["loadings"]} if grouped else {}
+    parts = dict(list(whole.groupby("school", sort=False))) if grouped else {"": whole}
+    items = list(CUTS)
+    fewer = {
+        name: MomentEstimate.from_matrix(
+            part[items].cov() * (len(part) - 1) / (len(part) - 2), len(part) - 1, items, mean=part[items].mean()
+        )
+        for name, part in parts.items()
+    }
+    wishart = cfa(HS, whole, likelihood="wishart", **({"group": "school"} if grouped else {}), **options)
+    normal = cfa(HS, fewer if grouped else fewer[""], **options)
+    assert wishart.fit_measures()["chisq"] == pytest.approx(normal.fit_measures()["chisq"], rel=1e-8)
+    one, two = wishart.modification_indices(), normal.modification_indices()
+    np.testing.assert_allclose(one["mi"], two["mi"], rtol=1e-5)
+    np.testing.assert_allclose(one["epc"], two["epc"], rtol=1e-5)
+    if not grouped:  # lavaan multiplies by n
+        assert one["mi"].iloc[0] == pytest.approx(stored()["mi_wishart"]["mi"][0] * 300 / 301, rel=1e-5)
+
+
+def test_a_model_without_a_scaled_test_has_nan_in_its_place() -> None:
+    """Equal thresholds alone do not identify items with two categories (Wu & Estabrook, 2016)."""
+    data = rows().copy()
+    for name in CUTS:
+        data[name] = (data[name] > data[name].median()).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cfa(HS, data, ordered=list(CUTS), group="school", group_equal=["thresholds"])
+    assert not fit.status.identified
+    found = fit.fit_measures()
+    assert all(np.isnan(found[name]) for name in ("chisq.scaled", "pvalue.scaled", "cfi.scaled", "rmsea.scaled"))

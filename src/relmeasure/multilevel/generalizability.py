@@ -39,6 +39,9 @@ IntervalMethod = Literal["satterthwaite", "profile", "none"]
 _FEW_LEVELS = 10
 """Levels of an effect below which its variance is hardly known."""
 
+_LEAST_DF = 1.0
+"""Degrees of freedom below which Satterthwaite's interval says nothing: its upper end is a thousand variances or more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Generalizability(Result):
@@ -171,7 +174,8 @@ def generalizability(
     -----
     Missing data: rows without a value or a label are dropped with a warning; designs need not be balanced. Weights are
     not supported. Standard errors: inverse observed information. Intervals: chi-square with 2 (variance / se)^2 degrees
-    of freedom, or the profile likelihood, in which a variance at zero has an upper bound too.
+    of freedom (NaN below one, where it says nothing), or the profile likelihood, in which a variance at zero has an upper
+    bound too.
 
     Raises
     ------
@@ -219,8 +223,10 @@ def generalizability(
     design = design_of(y, made)
     restricted = method == "reml"
     found = maximise(design, restricted=restricted)
+    components = _components(design, found, made, interval, restricted, conf_level)
+    bare = _without_interval(components) if interval == "satterthwaite" else []
     return Generalizability(
-        components=_components(design, found, made, interval, restricted, conf_level),
+        components=components,
         facets=_owners(read, keep, columns),
         covariance=frozen_array(found.covariance),
         mu=found.mu,
@@ -232,7 +238,7 @@ def generalizability(
         interval_method=interval,
         rule=f"listwise: {len(y)} of {read.n_rows} rows complete",
         conf_level=conf_level,
-        status=_status(found, [effect.name for effect in made]),
+        status=_status(found, [effect.name for effect in made], bare),
         warnings=announce(raised),
     )
 
@@ -315,15 +321,26 @@ def _components(
 def _satterthwaite(variance: float, se: float, conf_level: float) -> tuple[float, float]:
     from scipy.special import chdtri
 
-    if not se > 0:
+    if not se > 0 or (df := 2 * (variance / se) ** 2) < _LEAST_DF:
         return math.nan, math.nan
-    df, half = 2 * (variance / se) ** 2, (1 - conf_level) / 2
+    half = (1 - conf_level) / 2
     return df * variance / float(chdtri(df, half)), df * variance / float(chdtri(df, 1 - half))
 
 
-def _status(found: Estimates, names: Sequence[str]) -> Status:
+def _without_interval(components: Table) -> list[str]:
+    """Effects with a variance and a standard error, but too few degrees of freedom for Satterthwaite's interval."""
+    rows = zip(*(components[name] for name in ("effect", "se", "upper")), strict=True)
+    return [effect for effect, se, upper in rows if se > 0 and math.isnan(upper)]
+
+
+def _status(found: Estimates, names: Sequence[str], bare: Sequence[str]) -> Status:
     zero = [name for name, variance in zip(names, found.variances, strict=False) if variance == 0]
     reasons = [f"The variance of {name} is estimated as zero: it is not larger than chance makes it." for name in zero]
+    if bare:
+        reasons.append(
+            f"The variance of {shorten(bare)} is too small beside its standard error for Satterthwaite's interval: "
+            "interval='profile' has one."
+        )
     if not found.converged:
         reasons.append("The likelihood was not maximised to the last digit: read the variances with care.")
     return Status("caution" if reasons else "ok", converged=found.converged, reasons=tuple(reasons))

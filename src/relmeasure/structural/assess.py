@@ -50,6 +50,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _NOT_ORDINAL = ("srmr_mplus", "srmr_mplus_nomean", "ecvi")
 """Indices that have no definition with ordered items."""
 
+_NO_TEST = dict.fromkeys(
+    ("chisq.scaled", "df.scaled", "pvalue.scaled", "chisq.scaling.factor", "cfi.scaled", "tli.scaled", "rmsea.scaled"),
+    math.nan,
+)
+"""What a scaled test would give, where a model that is not identified has none."""
+
 
 def n_moments(table: ParameterTable) -> int:
     """Number of sample moments that a model explains: fixed exogenous ones are left out."""
@@ -336,6 +342,7 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
     out = {
         "npar": float(npar),
         "fmin": fitted.value * (1.0 if likelihood else engine.n_effective / engine.sample.n_obs),
+        **(_NO_TEST if engine.method.robust and not test.is_scaled else {}),
         **_test_entries(test, ""),
     }
     robust = None

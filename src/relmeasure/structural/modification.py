@@ -6,7 +6,8 @@ With the score ``s`` and the expected information ``I``, per observation,
 I_{\theta k},
 
 where equality constraints confine ``theta`` to what they leave free. Least-squares objectives, whose chi-square is
-``(N - 1) F``, take ``(N - 1) s / N`` for the score, as in lavaan.
+``(N - 1) F``, take ``(N - 1) s / N`` for the score, as in lavaan. With ``likelihood="wishart"`` N - 1 stands for N
+throughout, so that an index is in units of the chi-square (lavaan 0.6 multiplies by N).
 
 References
 ----------
@@ -40,8 +41,13 @@ COLUMNS = ("lhs", "op", "rhs", "group", "mi", "pvalue", "epc", "sepc_lv", "sepc_
 def modification_table(fitted: Fitted) -> Table:
     """Return one row a parameter that is not free, the largest index first."""
     engine = fitted.engine
-    table, discrepancy, weighted = engine.table, engine.discrepancy, engine.information_discrepancy
-    inverse = fitted.expected_bread
+    table, discrepancy = engine.table, engine.discrepancy
+    if engine.method.likelihood == "wishart":
+        weighted, shrink = discrepancy, 1.0
+        inverse = fitted.inverse_within(discrepancy.curvature(fitted.x, exact=False))
+    else:
+        weighted, shrink = engine.information_discrepancy, engine.n_effective / engine.sample.n_obs
+        inverse = fitted.expected_bread
     if inverse is None:
         return Table.from_rows([], COLUMNS)
     rows: list[dict[str, Any]] = []
@@ -53,8 +59,8 @@ def modification_table(fitted: Fitted) -> Table:
         cross, own = weighted.candidate_information(fitted.x, k, candidates)
         left = own - ((cross @ inverse) * cross).sum(axis=1)
         powerful = np.flatnonzero(left > _NO_POWER * own)
-        mi = engine.n_effective**2 / engine.sample.n_obs * score[powerful] ** 2 / left[powerful]
-        epc = engine.n_effective / engine.sample.n_obs * score[powerful] / left[powerful]
+        epc = shrink * score[powerful] / left[powerful]
+        mi = engine.n_effective * score[powerful] * epc
         scales = [_scales(table, state, kind) for kind in ("lv", "all", "nox")]
         for at, index_value, change in zip(powerful, mi, epc, strict=True):
             lhs, op, rhs = names[at]
