@@ -93,6 +93,24 @@ def test_each_group_by_itself_is_the_icc_of_its_rows() -> None:
         assert min(row["mean"], away) - 0.2 <= row["empirical_bayes"] <= max(row["mean"], away) + 0.2
 
 
+@pytest.mark.parametrize("method", ["anova", "ml", "reml"])
+def test_a_group_without_answers_is_no_group(method: Any) -> None:
+    """A country that was not asked changes nothing, whichever way the labels are handed in."""
+    import pandas as pd
+
+    rows = pd.DataFrame(_rows())
+    silent = pd.DataFrame({"care": [None] * 6, "class_id": ["z1", "z1", "z2", "z2", "z3", "z3"], "country": "Atlantis"})
+    both = pd.concat([silent, rows], ignore_index=True).astype({"care": float})
+    reference = icc(rows, cluster="class_id", group="country", method=method)
+    for found in (
+        icc(both, cluster="class_id", group="country", method=method),
+        icc(both["care"], cluster=both["class_id"], group=both["country"], method=method),
+    ):
+        assert (found.icc1, found.icc1_lower) == pytest.approx((reference.icc1, reference.icc1_lower))
+        assert list(found.per_group["group"]) == ["Chile", "Japan", "Spain"]
+        assert found.rule.startswith(f"listwise: {len(rows)} of {len(both)} rows")
+
+
 def test_groups_that_do_not_fit_are_named() -> None:
     """A class in two countries, a country of one class, names mixed with labels, statistics without rows."""
     rows = _rows()

@@ -160,15 +160,10 @@ def grouped_values(data: Any, *, cluster: Any, group: Any = None) -> GroupedValu
     if not keep.any():
         raise TooFewObservationsError(f"None of the {len(value)} rows has a value, a cluster and a group.")
     used, code = np.unique(places[0][keep], return_inverse=True)
-    return GroupedValues(
-        name,
-        value[keep],
-        code,
-        tuple(places[1][k] for k in used),
-        _home(code, homes[0][keep], [places[1][k] for k in used], homes[1]),
-        homes[1],
-        len(value),
-    )
+    labels = tuple(places[1][k] for k in used)
+    seen, group_code = np.unique(homes[0][keep], return_inverse=True)  # a group without a usable row is no group
+    groups = tuple(homes[1][k] for k in seen)
+    return GroupedValues(name, value[keep], code, labels, _home(code, group_code, labels, groups), groups, len(value))
 
 
 def _column(data: Any, cluster: Any) -> tuple[str, FloatArray, tuple[IntArray, tuple[str, ...]]]:

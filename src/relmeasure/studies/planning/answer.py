@@ -67,7 +67,7 @@ class Plan(Result):
 
 def _told(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.4g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_told(part)}" for name, part in value.items())
     if isinstance(value, (list, tuple)):

@@ -152,7 +152,7 @@ def _sentences(rows: Sequence[dict[str, Any]], response_rate: float) -> tuple[st
         given = [row for row in rows if row["icc"] == icc and row["target"] is None]
         if given:
             reliable = ", ".join(f"{row['reliability']:.2f} ({row['n']})" for row in given)
-            told.append(f"ICC(1) {icc:g}: reliability of a class mean, by the number of students: {reliable}.")
+            told.append(f"ICC(1) {icc:.3g}: reliability of a class mean, by the number of students: {reliable}.")
     return tuple(told)
 
 
@@ -160,7 +160,7 @@ def _sentence(row: dict[str, Any], response_rate: float) -> str:
     asked = "" if response_rate == 1 else f" (ask {row['invited']})"
     short = "; the roll is too short" if row["enough"] is False else ""
     what = "a reliability of" if row["target"] == "reliability" else "an interval of plus or minus"
-    return f"ICC(1) {row['icc']:g}: {what} {row['target_value']:g} takes {row['n']} students a class{asked}{short}."
+    return f"ICC(1) {row['icc']:.3g}: {what} {row['target_value']:g} takes {row['n']} students a class{asked}{short}."
 
 
 # --------------------------------------------------------------------------- differences

@@ -147,4 +147,4 @@ def _sentence(row: dict[str, Any], k: int) -> str:
         f"{row['icc_upper']:.2f}]"
     )
     goal = "" if row["target"] is None else f" for {row['target']} {row['target_value']:g}"
-    return f"ICC(1) {row['icc']:g}: {row['n']} classes of {k} students{goal}: {gives}."
+    return f"ICC(1) {row['icc']:.3g}: {row['n']} classes of {k} students{goal}: {gives}."
