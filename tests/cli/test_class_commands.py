@@ -92,21 +92,28 @@ def test_monitor_is_that_of_the_function(run: Any, answers: Path, tmp_path: Path
     out = tmp_path / "monitor.csv"
     ran = run(
         "monitor", "relationship-student", answers, "--wave", "wave", "--student", "student_id", "--standard", 2.6,
-        "--school", "school", "-s", "care", "--out", out, "--seed", 3,
+        "--earlier", "autumn", "--later", "spring", "--school", "school", "-s", "care", "--out", out, "--seed", 3,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     import pandas as pd
 
     expected = rm.monitor(
         INSTRUMENT, pd.read_csv(answers), wave="wave", student="student_id", standard=2.6, school="school",
-        scales=["care"], rng=3,
+        scales=["care"], rng=3, compare=("autumn", "spring"),
     )  # fmt: skip
     written = _numbers(out)
     for name in ("mean", "change", "change_se", "qvalue_below", "rank_lower"):
         assert written[name].tolist() == pytest.approx(expected.to_frame()[name].tolist(), rel=1e-9, nan_ok=True), name
     assert written["status"].tolist() == list(expected.table["status"])
     assert "support needed" in ran.out
-    assert json.loads(run("monitor", "relationship-student", answers, "-s", "care", "--json").out)["fdr"] == 0.10
+    waves = ("--wave", "wave", "--earlier", "autumn", "--later", "spring")
+    assert (
+        json.loads(run("monitor", "relationship-student", answers, *waves, "-s", "care", "--json").out)["fdr"] == 0.10
+    )
+    unordered = run("monitor", "relationship-student", answers, "--wave", "wave", "-s", "care")
+    assert (unordered.code, "earlier, later" in unordered.err) == (2, True)
+    alone = run("monitor", "relationship-student", answers, "--wave", "wave", "--earlier", "autumn", "-s", "care")
+    assert (alone.code, "--earlier and --later go together" in alone.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +168,9 @@ def test_an_interrupt_leaves_no_half_file(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tables, "_write_pandas", stop)
-    ran: Ran = run(command, "relationship-student", answers, "-s", "care", "--out", out)
-    assert ran.code == 130
+    waves = ("--wave", "wave", *(("--earlier", "autumn", "--later", "spring") if command == "monitor" else ()))
+    ran: Ran = run(command, "relationship-student", answers, *waves, "-s", "care", "--out", out)
+    assert ran.code == 130, ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
     assert out.read_text(encoding="utf-8") == "older\n"
     assert "Traceback" not in ran.err

@@ -122,6 +122,8 @@ def monitor_command(
     cluster: ClusterOpt = "class_id",
     level: LevelOpt = "class",
     wave: WaveOpt = None,
+    earlier: Annotated[str | None, typer.Option(help="Label of the earlier wave, where labels have no order.")] = None,
+    later: Annotated[str | None, typer.Option(help="Label of the later wave.")] = None,
     student: Annotated[str | None, typer.Option(help="Column with an id that is the same in both waves.")] = None,
     school: SchoolOpt = None,
     standard: Annotated[float | None, typer.Option(help="Score that a class should reach.")] = None,
@@ -145,6 +147,9 @@ def monitor_command(
 ) -> None:
     """Look for classes with weak scores or a fall since the wave before: support needed, look again, no sign."""
     refuse_input(out, data, columns, Path(instrument))
+    compare = None if earlier is None or later is None else (earlier, later)
+    if compare is None and not (earlier is None and later is None):
+        raise OptionError("--earlier and --later go together: give the labels of both waves.")
     loaded = load_instrument(instrument)
     with working("looking at classes"), told(quiet=True):
         result = monitor(
@@ -153,6 +158,7 @@ def monitor_command(
             cluster=cluster,
             level=level,
             wave=wave,
+            compare=compare,
             student=student,
             school=school,
             standard=standard,
