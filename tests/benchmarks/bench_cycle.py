@@ -76,18 +76,18 @@ def main() -> None:
     """Print the seconds of the whole call, of its parts, and of one fit beside lavaan's."""
     data = district()
     call: dict[str, Any] = {"cluster": "teacher_id", "wave": "wave", "relationship": "care", "practices": PRACTICES}
-    for label, options in (
+    runs: tuple[tuple[str, dict[str, Any]], ...] = (
         ("table only", {"n_splits": 0}),
         ("with 20 random halves", {}),
         ("with 20 halves, 1,000 draws", {"n_boot": 1000}),
         ("the same, two workers", {"n_boot": 1000, "workers": 2}),
-    ):
+    )
+    for label, options in runs:
         wall, cpu = time.perf_counter(), time.process_time()
         rm.reciprocity(data, **call, **options)
         print(f"{label:32s} {time.process_time() - cpu:6.2f} s CPU, {time.perf_counter() - wall:6.2f} s by the clock")
-    means = data.groupby(["school", "teacher_id", "wave"])[["care", "thinking"]].mean().unstack()
-    means.columns = [f"{score}_{wave}" for score, wave in means.columns]
-    wide = means.reset_index()
+    means = data.pivot_table(index=["school", "teacher_id"], columns="wave", values=["care", "thinking"])
+    wide = means.set_axis([f"{column[0]}_{column[1]}" for column in means.columns], axis=1).reset_index()
     rows = as_waves(data, scores=["care", "thinking"], cluster="teacher_id", wave="wave", school="school")
     study = ReciprocalStudy(rows, "care", ("thinking",), 0.95)
 

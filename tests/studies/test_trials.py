@@ -126,3 +126,12 @@ def test_wrong_calls_are_named() -> None:
         practice_trial(PULSE, data, **CALL, trial="baseline")
     with pytest.raises(ColumnNotFoundError, match="lesson"):
         practice_trial(PULSE, data, phase="phase", lesson="lessons")
+
+
+def test_words_name_the_effect_size_and_no_cause() -> None:
+    """The language guard of the cycle holds here too."""
+    from tests.studies.test_cycle_words import guard
+
+    text = practice_trial(PULSE, _frame(_data()), **CALL).summary()
+    assert "(NAP)" in text
+    assert guard(text) == []

@@ -1,8 +1,8 @@
 """The command line: ``relmeasure list | show | form | template | new | lint | check | score | reliability | ...``.
 
 Exit codes: 0 done (``check``: the scores can be used), 1 ``check`` found that they should not be used (with
-``--strict``: or only with care), ``lint`` found a problem, or ``classes`` and ``monitor`` may show no class, 2 a wrong
-call, wrong data or a missing extra, 130 interrupted.
+``--strict``: or only with care), ``lint`` found a problem, ``classes`` and ``monitor`` may show no class, or ``cycle``
+has no answer, 2 a wrong call, wrong data or a missing extra, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from relmeasure.classical import reliability as compute_reliability
 from relmeasure.cli.answers import read_answers
 from relmeasure.cli.authoring import form_command, lint_command, new_command, template_command
 from relmeasure.cli.classes import classes_command, monitor_command
+from relmeasure.cli.cycle import cycle_command
 from relmeasure.cli.demo import DEFAULT_SEED, run_demo
 from relmeasure.cli.display import console, errors, print_instrument, print_json, print_table
 from relmeasure.cli.options import (
@@ -228,6 +229,7 @@ def reliability(
 
 app.command("classes")(classes_command)
 app.command("monitor")(monitor_command)
+app.command("cycle")(cycle_command)
 
 
 @app.command()

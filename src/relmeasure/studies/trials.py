@@ -73,7 +73,7 @@ class PracticeTrial(Result):
             lines.append(
                 f"{place}: {row['baseline']:.2f} in {row['n_baseline']} lessons before, {row['trial']:.2f} in "
                 f"{row['n_trial']} lessons of the trial; change {row['change']:+.2f} [{row['lower']:+.2f}, "
-                f"{row['upper']:+.2f}]; {row['nap']:.0%} of pairs of lessons are in favour of the trial."
+                f"{row['upper']:+.2f}]; {row['nap']:.0%} of pairs of lessons are in favour of the trial (NAP)."
             )
         lines.append(f"{len(self.comments)} comments of lessons with at least {self.min_disclose} students.")
         lines.append("Lessons before and during a trial differ in more than the trial: this does not show a cause.")
