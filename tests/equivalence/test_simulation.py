@@ -24,9 +24,8 @@ SHIFT = 0.4
 MEAN = 0.3
 
 
-def latent(rng: np.random.Generator, factor: np.ndarray[Any, Any], noise: np.ndarray[Any, Any]) -> Any:
+def latent(factor: np.ndarray[Any, Any], noise: np.ndarray[Any, Any]) -> Any:
     """Responses of unit variance where the factor has unit variance."""
-    del rng
     return factor[:, None] * LOADINGS + np.sqrt(1 - LOADINGS**2) * noise
 
 
@@ -39,7 +38,7 @@ def groups(rng: np.random.Generator, n: int, shift: float, cut: bool) -> pd.Data
     """Two groups; the second has a mean of ``MEAN``, and its x2 is shifted."""
     parts = []
     for name, mean in (("a", 0.0), ("b", MEAN)):
-        y = latent(rng, rng.normal(size=n) + mean, rng.normal(size=(n, 6)))
+        y = latent(rng.normal(size=n) + mean, rng.normal(size=(n, 6)))
         y[:, 1] += shift * (name == "b")
         parts.append(pd.DataFrame(ordered(y) if cut else y, columns=ITEMS).assign(g=name))
     return pd.concat(parts, ignore_index=True)
@@ -53,7 +52,7 @@ def waves(rng: np.random.Generator, n: int, shift: float, cut: bool) -> pd.DataF
     parts = []
     for t, factor in ((1, first), (2, second)):
         noise = np.sqrt(0.3) * same + np.sqrt(0.7) * rng.normal(size=(n, 6))
-        y = latent(rng, factor, noise)
+        y = latent(factor, noise)
         y[:, 1] += shift * (t == 2)
         parts.append(pd.DataFrame(ordered(y) if cut else y, columns=[f"{name}_{t}" for name in ITEMS]))
     return pd.concat(parts, axis=1)
@@ -146,3 +145,36 @@ def test_level_power_and_coverage(name: str) -> None:
     assert 0.93 <= np.mean(true.effect_covered) <= 0.97, report
     assert shifted.rates()["scalar"] >= 0.95, report
     assert np.mean(shifted.proposed) >= 0.95, report
+
+
+def returning_classes(rng: np.random.Generator, n_classes: int = 80, size: int = 8) -> pd.DataFrame:
+    """Two waves of other students in the same classes; items have effects of the class, and of the class at a wave."""
+    lasting, factor = np.sqrt(0.15) * rng.normal(size=(n_classes, 6)), np.sqrt(0.2) * rng.normal(size=n_classes)
+    room = np.repeat(np.arange(n_classes), size)
+    parts = []
+    for t in (1, 2):
+        passing = np.sqrt(0.1) * rng.normal(size=(n_classes, 6))
+        f = factor[room] + np.sqrt(0.8) * rng.normal(size=len(room)) + MEAN * (t == 2)
+        y = latent(f, rng.normal(size=(len(room), 6))) + (lasting + passing)[room]
+        parts.append(pd.DataFrame(y, columns=ITEMS).assign(wave=t, room=room))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_waves_of_other_students_need_their_classes() -> None:
+    """Cluster-robust difference tests keep the level; taking the students for independent rejects far too often."""
+    rejected: dict[str, list[list[bool]]] = {"classes": [], "none": []}
+    covered = []
+    for child in np.random.SeedSequence(5).spawn(500):
+        data = returning_classes(np.random.default_rng(child))
+        for name, cluster in (("classes", "room"), ("none", None)):
+            found = invariance(MODEL, data, group="wave", estimator="MLR", cluster=cluster)
+            rejected[name].append([row["pvalue"] < 0.05 for row in found.steps.rows()][1:])
+            if cluster:
+                mean = next(found.means.rows())
+                covered.append(mean["lower"] <= MEAN * LOADINGS[0] <= mean["upper"])
+    rates = {name: np.mean(found, axis=0) for name, found in rejected.items()}
+    assert (rates["classes"] <= 0.08).all(), rates
+    assert rates["none"][1] >= 0.2, rates
+    assert 0.93 <= np.mean(covered) <= 0.97

@@ -193,6 +193,15 @@ def test_columns_go_with_items_by_place_or_by_name() -> None:
     assert found.fits["scalar"].parameters().query("op == '~1' and lhs.str.startswith('q3')")["est"].nunique() == 1
 
 
+def test_the_only_item_of_a_factor_has_no_residual() -> None:
+    """Nothing of it covaries over waves but the factor."""
+    found = rm.invariance("F =~ q1 + q2 + q3\nG =~ q4", wide(), wave=WAVES)
+    table = found.fits["configural"].parameters()
+    assert not ((table["op"] == "~~") & (table["lhs"] == "q4_1") & (table["rhs"] == "q4_2")).any()
+    assert found.status.level == "ok"
+    assert found.to_frame()["delta_df"][1:].tolist() == [4.0, 4.0, 6.0]
+
+
 def test_moments_of_wide_data() -> None:
     """A covariance matrix and means are enough for maximum likelihood."""
     found = rm.invariance(MODEL, rm.moments(wide()), wave=WAVES)

@@ -88,7 +88,7 @@ def model_over_waves(model: Model, columns: Mapping[str, Mapping[str, str]]) -> 
                 raise ModelError(f"'{own}' stands for two things: rename the columns or the waves.", name=own)
             wave_of[own], base[own] = number, name
         formulas += [replace(f, lhs=names[f.lhs], rhs=names.get(f.rhs, f.rhs)) for f in model.formulas]
-    for item in roles.observed:
+    for item in (name for name in roles.observed if name not in _alone(model)):
         copies = [columns[wave][item] for wave in waves]
         formulas += [
             Formula(first, "~~", second, Modifier(), 1, 1)
@@ -96,6 +96,13 @@ def model_over_waves(model: Model, columns: Mapping[str, Mapping[str, str]]) -> 
             for second in copies[k + 1 :]
         ]
     return Model(model.text, tuple(formulas)), Layout("wave", tuple(waves), wave_of, base)
+
+
+def _alone(model: Model) -> set[str]:
+    """Items that are the only one of their factor: they have no residual that could covary."""
+    loadings = [(f.lhs, f.rhs) for f in model.formulas if f.op == "=~"]
+    factors = [factor for factor, _ in loadings]
+    return {item for factor, item in loadings if factors.count(factor) == 1}
 
 
 def same_items(model_items: Sequence[str], columns: Sequence[str], wave: str) -> dict[str, str]:
