@@ -124,3 +124,12 @@ def test_a_general_factor_explains_no_more_than_all_factors() -> None:
         total = omega_total_bifactor(made.general, made.group, result.uniquenesses)
         assert 0 < hierarchical < total < 1
         assert 0 < explained_common_variance(made.general, made.group) < 1
+
+
+def test_the_result_knows_its_omegas() -> None:
+    above = efa(pair("thurstone"), 3).schmid_leiman()
+    rest = 1.0 - above.communalities
+    assert above.omega_hierarchical == omega_hierarchical(above.general, above.group, rest)
+    assert above.omega_total == omega_total_bifactor(above.general, above.group, rest)
+    assert above.explained_common_variance == explained_common_variance(above.general, above.group)
+    assert 0 < above.omega_hierarchical < above.omega_total < 1

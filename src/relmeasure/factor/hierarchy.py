@@ -78,6 +78,21 @@ class SchmidLeiman(Result):
         communalities: FloatArray = frozen_array((self.loadings**2).sum(axis=1))
         return communalities
 
+    @property
+    def omega_hierarchical(self) -> float:
+        """Share of the variance of the sum of standardised items that the general factor explains (model-implied)."""
+        return omega_hierarchical(self.general, self.group, 1.0 - self.communalities)
+
+    @property
+    def omega_total(self) -> float:
+        """Share of that variance that all factors explain."""
+        return omega_total_bifactor(self.general, self.group, 1.0 - self.communalities)
+
+    @property
+    def explained_common_variance(self) -> float:
+        """Share of the common variance that the general factor explains (ECV)."""
+        return explained_common_variance(self.general, self.group)
+
     def _table(self) -> Table:
         columns: dict[str, Any] = {"item": tuple(range(1, len(self.general) + 1)), "g": tuple(self.general)}
         columns |= {f"F{j + 1}": tuple(column) for j, column in enumerate(self.group.T)}
