@@ -163,6 +163,9 @@ def test_a_matrix_and_its_n() -> None:
     np.testing.assert_allclose(fit.parameters()["se"], ours.parameters()["se"], rtol=1e-6)
     with pytest.raises(UnsupportedDataError, match="means"):
         cfa(MODEL, (whole.cov(), len(whole)), mean_structure=True)
+    pairs = {school: (part[ITEMS].cov(), len(part)) for school, part in rows().groupby("school")}
+    apart = cfa(MODEL, pairs, mean_structure=False).fit_measures()
+    assert apart["chisq"] == pytest.approx(cfa(MODEL, rows(), group="school").fit_measures()["chisq"], rel=1e-8)
 
 
 def test_ordered_names_must_exist() -> None:
@@ -288,15 +291,19 @@ def test_wishart_modification_indices_are_in_units_of_its_chi_square(*, grouped:
     """The Wishart likelihood of n rows is the normal one of n - 1 rows with the unbiased covariances."""
     whole = rows()
     options: dict[str, Any] = {"group_equal": ["loadings"]} if grouped else {}
+    by: dict[str, Any] = {"group": "school"} if grouped else {}
     parts = dict(list(whole.groupby("school", sort=False))) if grouped else {"": whole}
     items = list(CUTS)
     fewer = {
         name: MomentEstimate.from_matrix(
-            part[items].cov() * (len(part) - 1) / (len(part) - 2), len(part) - 1, items, mean=part[items].mean()
+            part[items].cov().to_numpy() * (len(part) - 1) / (len(part) - 2),
+            len(part) - 1,
+            items,
+            mean=part[items].mean().to_numpy(),
         )
         for name, part in parts.items()
     }
-    wishart = cfa(HS, whole, likelihood="wishart", **({"group": "school"} if grouped else {}), **options)
+    wishart = cfa(HS, whole, likelihood="wishart", **by, **options)
     normal = cfa(HS, fewer if grouped else fewer[""], **options)
     assert wishart.fit_measures()["chisq"] == pytest.approx(normal.fit_measures()["chisq"], rel=1e-8)
     one, two = wishart.modification_indices(), normal.modification_indices()

@@ -40,7 +40,7 @@ _FEW_LEVELS = 10
 """Levels of an effect below which its variance is hardly known."""
 
 _LEAST_DF = 1.0
-"""Degrees of freedom below which Satterthwaite's interval says nothing: its upper end is a thousand variances or more."""
+"""Degrees of freedom below which Satterthwaite's interval says nothing: its upper end is over a thousand variances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +174,8 @@ def generalizability(
     -----
     Missing data: rows without a value or a label are dropped with a warning; designs need not be balanced. Weights are
     not supported. Standard errors: inverse observed information. Intervals: chi-square with 2 (variance / se)^2 degrees
-    of freedom (NaN below one, where it says nothing), or the profile likelihood, in which a variance at zero has an upper
-    bound too.
+    of freedom (NaN below one, where it says nothing), or the profile likelihood, in which a variance at zero has an
+    upper bound too.
 
     Raises
     ------

@@ -59,8 +59,9 @@ def cfa(
     model : Instrument or str
         An instrument (its scales become factors with unit variances), or a model in lavaan's language
         (``"care =~ q1 + q2 + q3"``: the first loading of a factor is one).
-    data : frame, array (n, p), responses, moments, or dict of moments by group
-        Only the model's variables are read. Columns of an array are x1 ... xp.
+    data : frame, array (n, p), responses, moments, (matrix, n), or dict of moments or pairs by group
+        Only the model's variables are read. Columns of an array are x1 ... xp. Weighted moments and moments of
+        incomplete rows are refused: their sampling errors are not known.
     estimator : {"ML", "MLM", "MLR", "GLS", "WLS", "ULS", "DWLS", "WLSM", "WLSMV"}
         MLM: Satorra-Bentler; MLR: sandwich standard errors and the Yuan-Bentler test; WLSM and WLSMV: ordered items,
         for which the default is WLSMV.

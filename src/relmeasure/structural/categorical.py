@@ -106,7 +106,7 @@ def weighted_root_mean_square_residual(fitted: Fitted) -> float:
 
     ``sqrt(sum_g sum_r (s_gr - sigma_gr)^2 / v_gr / e_g)`` over the ``e_g`` thresholds, means and (co)variances of a
     group, ``v`` being their asymptotic variances over ``n_g - 1`` (Yu, 2002, Evaluating cutoff criteria of model fit
-    indices for latent variable models with binary and continuous outcomes, eq. 16; groups as in lavaan).
+    indices for latent variable models with binary and continuous outcomes; groups as in lavaan).
     """
     engine, total = fitted.engine, 0.0
     for k, (group, left) in enumerate(zip(engine.sample.groups, _objective(fitted).residuals(fitted.x), strict=True)):

@@ -191,8 +191,7 @@ def cluster_columns(cluster: Any) -> tuple[Any, ...]:
 def run(call: Call) -> StructuralFit:
     """Do what the call asks for."""
     call = call.with_declared_types()
-    if isinstance(call.data, tuple):
-        call = replace(call, data=pair_moments(call.data))
+    call = replace(call, data=_with_pairs(call.data))
     method, model = call.read_method(), call.read_model()
     check_options(call, method)
     roles = roles_of(model.formulas)
@@ -214,6 +213,15 @@ def run(call: Call) -> StructuralFit:
         )
     noted = assumptions(model, call.options(table.groups))
     return fit_table(table, replace(reading, warnings=[*reading.warnings, *noted]), method, call)
+
+
+def _with_pairs(data: Any) -> Any:
+    """Read (matrix, n), alone or by group."""
+    if isinstance(data, tuple):
+        return pair_moments(data)
+    if isinstance(data, Mapping) and any(isinstance(part, tuple) for part in data.values()):
+        return {name: pair_moments(part) if isinstance(part, tuple) else part for name, part in data.items()}
+    return data
 
 
 def _check_auxiliary(call: Call, roles: Roles, method: Method) -> None:
