@@ -140,3 +140,17 @@ def test_class_means_of_the_relationship_scale(shared_reference: Path) -> None:
     assert len(table) == stored["groups"]
     small = table[table["n"] <= 8]
     assert small["fb_omega_shared"].max() < 0.7
+
+
+def test_fit_within_real_classes_has_its_baseline(shared_reference: Path) -> None:
+    """Every covariance between and none within has no maximum here: the pooled covariances stand in, and are told."""
+    block = values(shared_reference, "multilevel")["multilevel_omega_gti_rel"]
+    fit = cfa(block["model"], frame(shared_reference, "gti_students_complete"), cluster="class")
+    assert isinstance(fit, TwoLevelFit)
+    with pytest.warns(match="rest on the pooled covariances within"):
+        table = fit.level_fit().set_index("level")
+    assert table["df"].tolist() == [5.0, 5.0]
+    assert table["cfi"].between(0.97, 0.99).all()
+    assert abs(table["chisq"].sum() - fit.fit_measures("chisq")["chisq"]) < 0.1 * fit.fit_measures("chisq")["chisq"]
+    excess = table.loc["within", "chisq"] - 5.0
+    assert math.isclose(table.loc["within", "rmsea"], math.sqrt(excess / (5.0 * (8735 - 418))), rel_tol=1e-6)

@@ -78,7 +78,8 @@ class TwoLevelFit(StructuralFit):
         -------
         frame
             ``level chisq df pvalue cfi tli rmsea rmsea_lower rmsea_upper srmr``; scaled where the test is. RMSEA counts
-            rows less clusters within, and clusters between. Equalities over levels do not hold in these models.
+            rows less clusters within, and clusters between. Equalities over levels do not hold in these models. Where
+            the baseline within has no maximum, a warning says what CFI and TLI rest on in its place.
         """
         table, raised = level_fit_table(self)
         announce(raised)

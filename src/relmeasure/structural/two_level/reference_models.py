@@ -17,7 +17,14 @@ from relmeasure.structural.two_level.sample import TwoLevelSample
 from relmeasure.structural.two_level.saturated import unrestricted_moments
 from relmeasure.structural.two_level.specification import composed_table
 
-__all__ = ["fit_baseline", "fit_saturated", "refit", "with_saturated"]
+__all__ = [
+    "fit_baseline",
+    "fit_saturated",
+    "moment_values",
+    "refit",
+    "sample_values",
+    "with_saturated",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -84,9 +91,15 @@ def fit_baseline(table: ParameterTable, sample: TwoLevelSample, method: Method, 
 
 
 def refit(
-    table: ParameterTable, sample: TwoLevelSample, method: Method, start: Array, cases: Cases | None = None
+    table: ParameterTable,
+    sample: TwoLevelSample,
+    method: Method,
+    start: Array,
+    cases: Cases | None = None,
+    *,
+    max_iterations: int = 200,
 ) -> tuple[TwoLevelFitted, bool]:
     """Fit another table to the sample; whether it converged comes with it."""
     engine = TwoLevelEngine(table, sample, method, cases)
-    solution = solve(engine.discrepancy, engine.restrictions, start)
+    solution = solve(engine.discrepancy, engine.restrictions, start, max_iterations=max_iterations)
     return TwoLevelFitted(engine, solution.x, solution.active), solution.converged
