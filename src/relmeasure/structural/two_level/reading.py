@@ -209,7 +209,7 @@ def ordered_note(reading: ClusterReading, variables: Variables, exogenous: Seque
     text = (
         f"{shorten([name for name, _ in found])}: ordered answers ({many} options in use) are treated as continuous. "
         "Loadings within are then somewhat too small, most with skewed answers or fewer than four options; results "
-        "between clusters hardly suffer. Prefer estimator='MLR', whose errors and test allow for it."
+        "between clusters hardly suffer. Errors and test of estimator='MLR' allow for it."
     )
     return [Note("ordered-as-continuous", text)]
 
