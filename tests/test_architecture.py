@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     map(
         frozenset,
         (
-            {"_version", "exceptions", "round_trip"},
+            {"_version", "exceptions", "layout", "round_trip"},
             {"results"},
             {"instruments", "numerics"},
             {"samplestats", "disclosure"},

@@ -128,7 +128,7 @@ def test_text_and_html() -> None:
     table = Table({"item": ("<a>", "b"), "r": (0.12345, math.nan)})
     assert table.to_text().splitlines() == ["item      r", "<a>   0.123", "b         -"]
     assert "&lt;a&gt;" in table._repr_html_()
-    assert "<pre>" in Note("a", "<b>")._repr_html_()
+    assert "&lt;b&gt;</p>" in Note("a", "<b>")._repr_html_()
 
 
 def test_an_estimate_says_what_it_is() -> None:

@@ -25,13 +25,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_ty
 import numpy as np
 
 from relmeasure.exceptions import MissingExtraError, OptionError, RelmeasureWarning, UnsupportedDataError, warn_user
+from relmeasure.layout import mark, notebook_html, paragraph
 from relmeasure.round_trip import RoundTrip, decode, encode, fill_nan, frozen_array, same, scalar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["Estimate", "Note", "Provenance", "Result", "Status", "Table", "announce", "frozen_array", "render"]
+__all__ = [
+    "Estimate",
+    "Note",
+    "Provenance",
+    "Result",
+    "Status",
+    "Table",
+    "announce",
+    "frozen_array",
+    "paragraph",
+    "render",
+]
 
 FrameKind = Literal["pandas", "polars", "pyarrow"]
 """Frame libraries that ``to_frame`` can build."""
@@ -123,7 +135,7 @@ class Result(RoundTrip):
         return Path(render(self, "save", path=Path(path), **options))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
+        return notebook_html(self.summary)
 
 
 def render(result: Result, kind: Literal["plot", "svg", "html", "save"], **options: Any) -> Any:
@@ -141,7 +153,7 @@ class Note(Result):
 
     def summary(self) -> str:
         """Return the sentence with its code."""
-        return f"[{self.code}] {self.message}"
+        return paragraph(f"[{self.code}] {self.message}")
 
 
 def notes_from(raised: Iterable[RelmeasureWarning]) -> tuple[Note, ...]:
@@ -193,7 +205,7 @@ class Status(Result):
 
     def summary(self) -> str:
         """Return the facts and the reasons, one a line."""
-        return "\n".join([self.words, *(f"- {reason}" for reason in self.reasons)])
+        return "\n".join([self.words, *(paragraph(f"- {reason}") for reason in self.reasons)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,6 +324,9 @@ class Table(Result):
 
     def to_text(self, digits: int = 3) -> str:
         """Return aligned plain text: numbers right, words left, ``digits`` decimals, missing cells as a dash."""
+        marked = mark(self, digits)
+        if marked is not None:
+            return marked
         cells = {name: [_cell(v, digits) for v in values] for name, values in self.columns.items()}
         width = {name: max([len(name), *map(len, texts)]) for name, texts in cells.items()}
         right = {name: all(v is None or _is_number(v) for v in values) for name, values in self.columns.items()}
@@ -329,12 +344,22 @@ class Table(Result):
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(v, 3))}</td>" for v in row.values()) + "</tr>"
-            for row in self.rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return self._html(3)
+
+    def _html(self, digits: int) -> str:
+        right = [all(v is None or _is_number(v) for v in values) for values in self.columns.values()]
+        wide = [any(len(_cell(v, digits)) > 60 for v in values) for values in self.columns.values()]  # sentences
+        sides = [
+            f' style="text-align: {"right" if number else "left"}{"; min-width: 25em" if long else ""}"'
+            for number, long in zip(right, wide, strict=True)
+        ]
+
+        def line(tag: str, texts: Iterable[str]) -> str:
+            cells = (f"<{tag}{side}>{html.escape(t)}</{tag}>" for side, t in zip(sides, texts, strict=True))
+            return f"<tr>{''.join(cells)}</tr>"
+
+        body = "".join(line("td", (_cell(v, digits) for v in row.values())) for row in self.rows())
+        return f"<table><thead>{line('th', self.columns)}</thead><tbody>{body}</tbody></table>"
 
 
 # --------------------------------------------------------------------------- one coefficient

@@ -33,7 +33,7 @@ from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.responses.intake import scale_moments
 from relmeasure.responses.ordinal import polychoric
-from relmeasure.results import Estimate, Note, Provenance, Result, Table, announce
+from relmeasure.results import Estimate, Note, Provenance, Result, Table, announce, paragraph
 from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MissingMethod, MomentSums
 
@@ -88,12 +88,12 @@ class ScaleReliability(Result):
         names = ("scale", "coefficient", "estimate", "lower", "upper", "sem", "n_obs", "n_rows", "n_items")
         lines = [Table({name: self.table[name] for name in names}).to_text()]
         lines += [
-            f"{row['scale']}, {row['coefficient']}: not available ({row['reason']})"
+            paragraph(f"{row['scale']}, {row['coefficient']}: not available ({row['reason']})")
             for row in self.table.rows()
             if row["reason"] is not None
         ]
         methods = dict.fromkeys(
-            f"{row['coefficient']}: {row['definition']}, {row['method']}"
+            paragraph(f"{row['coefficient']}: {row['definition']}, {row['method']}")
             for row in self.table.rows()
             if row["reason"] is None
         )

@@ -9,7 +9,7 @@ from typing import Any
 from relmeasure.equivalence.layout import Layout
 from relmeasure.equivalence.score_tests import equality_tests
 from relmeasure.exceptions import InadmissibleError, OptionError
-from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table
+from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table, paragraph
 from relmeasure.structural.fit import StructuralFit
 
 __all__ = ["InvarianceResult"]
@@ -152,15 +152,15 @@ class InvarianceResult(Result):
             sizes = f"{', '.join(self.groups)} ({self.group_sizes[0]} persons)"
         lines = [
             f"invariance: models {self.status.words}",
-            f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}",
+            paragraph(f"{over.capitalize()}s: {sizes}; reference {over}: {self.reference}"),
         ]
-        lines += [self.provenance.rule, "", *_printed(self.steps), ""]
+        lines += [paragraph(self.provenance.rule), "", *_printed(self.steps), ""]
         for row in self.skipped.rows():
             what = "is not tested" if row["items"] == "all" else f"tests nothing of {row['items']}"
-            lines.append(f"Step {row['step']} {what}: {row['reason']}")
+            lines.append(paragraph(f"Step {row['step']} {what}: {row['reason']}"))
         if self.partial:
-            lines.append(f"Released from equality: {', '.join(self.partial)}")
-        lines.append(self.conclusion)
+            lines.append(paragraph(f"Released from equality: {', '.join(self.partial)}"))
+        lines.append(paragraph(self.conclusion))
         if len(self.proposals):
             head = Table.from_rows([_short(row) for row in list(self.proposals.rows())[:5]])
             lines += ["", "What releasing an equality would gain (score tests)", head.to_text()]

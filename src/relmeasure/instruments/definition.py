@@ -42,6 +42,7 @@ from relmeasure.instruments.fields import (
     Version,
 )
 from relmeasure.instruments.messages import MAX_PROBLEMS, seen, validation_error
+from relmeasure.instruments.notebook import instrument_html
 from relmeasure.instruments.syntax import json_tree
 
 __all__ = [
@@ -462,6 +463,9 @@ class Instrument(_Definition):
         return f"Instrument('{self.label}': {len(self.items)} items, {len(self.scales)} scales, {self.status})"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return instrument_html(self)
 
     # ----- validation
     @model_validator(mode="after")

@@ -89,6 +89,19 @@ class Responses:
         """Give the columns of a frame made from ``source`` or ``work`` the names they had in the data."""
         return frame.rename(dict(self.columns)) if self.columns else frame
 
+    def __repr__(self) -> str:
+        """What is bound to what, without the data."""
+        head = f"{self.n_rows} rows of {self.source.engine} bound to {self.instrument.label}"
+        lines = [f"{head}: {len(self.items)} items of {', '.join(self.scales) or 'no scale'}", *self.steps]
+        if self.columns:
+            lines.append("columns: " + shorten(f"{item} = '{column}'" for item, column in self.columns.items()))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from relmeasure.layout import notebook_html
+
+        return notebook_html(self.__repr__)
+
     def keyed(self) -> KeyedResponses:
         """Return the keyed answers: a higher value means more of what the scale measures."""
         return KeyedResponses(self)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table
+from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table, paragraph
 from relmeasure.structural.fit import StructuralFit
 
 __all__ = ["DimensionalityResult"]
@@ -81,7 +81,7 @@ class DimensionalityResult(Result):
 
     def summary(self) -> str:
         """Return the answer, the models side by side, the bifactor indices and the factor correlations."""
-        lines = [f"dimensionality: models {self.status.words}", self.provenance.rule, "", self.models.to_text()]
+        lines = [f"dimensionality: models {self.status.words}", paragraph(self.provenance.rule), "", self.models.to_text()]
         for title, table in (
             ("From the bifactor model", self.indices),
             ("Scales in the bifactor model", self.scales),
@@ -89,4 +89,4 @@ class DimensionalityResult(Result):
         ):
             if len(table):
                 lines += ["", title, table.to_text()]
-        return "\n".join([*lines, "", self.conclusion, *(note.summary() for note in self.warnings)])
+        return "\n".join([*lines, "", paragraph(self.conclusion), *(note.summary() for note in self.warnings)])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from relmeasure.exceptions import OptionError, shorten
-from relmeasure.results import Note, Provenance, Result, Status, Table, announce
+from relmeasure.results import Note, Provenance, Result, Status, Table, announce, paragraph
 from relmeasure.studies.class_changes import Changes, PairedStudents, changes_of, paired_students
 from relmeasure.studies.class_data import check_gates, check_scales, point_of_each, read_classes
 from relmeasure.studies.class_waves import (
@@ -87,12 +87,13 @@ class MonitorResult(Result):
         counts = {what: self.overview["status"].count(what) for what in (SUPPORT, LOOK, NO_SIGN, SUPPRESSED)}
         when = "" if self.earlier is None else f"From {self.earlier} to {self.wave}. "
         lines = [when + ", ".join(f"{what}: {count}" for what, count in counts.items())]
-        lines += [f"{row['cluster']}: {row['status']}. {row['reasons']}" for row in signs]
+        lines += [paragraph(f"{row['cluster']}: {row['status']}. {row['reasons']}") for row in signs]
         lines.append(self.standards.to_text())
-        lines.append(
+        meaning = (
             f"Of all '{SUPPORT}' signs of a scale about {self.fdr:.0%} at most are expected to be false. "
             f"Classes of fewer than {self.min_disclose} students are hidden; '{LOOK}' asks for another source."
         )
+        lines.append(paragraph(meaning))
         return "\n".join([*lines, *(note.summary() for note in self.warnings)])
 
 

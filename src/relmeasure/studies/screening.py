@@ -27,7 +27,7 @@ from relmeasure.factor.adequacy import bartlett, kmo
 from relmeasure.factor.extraction import fit_ml
 from relmeasure.responses.binding import bound
 from relmeasure.responses.intake import item_counts, scale_moments
-from relmeasure.results import Note, Provenance, Result, Status, Table, announce
+from relmeasure.results import Note, Provenance, Result, Status, Table, announce, paragraph
 from relmeasure.samplestats.moments import MomentSums
 from relmeasure.studies.screening_structure import structure_of_scales, suggested_factors
 
@@ -121,7 +121,9 @@ class CheckResult(Result):
         lines += ["", Table({name: self.scale_table[name] for name in shown}).to_text(2), ""]
         marks = {"failed": "NO ", "caution": "! ", "note": "  "}
         for row in self.findings.rows():
-            lines.append(f"{marks[row['severity']]}{row['scale'] or 'all scales'}: {row['sentence']}")
+            lines.append(
+                paragraph(f"{marks[row['severity']]}{row['scale'] or 'all scales'}: {row['sentence']}", "     ")
+            )
         return "\n".join(lines).rstrip()
 
 
@@ -335,10 +337,10 @@ class _Scale:
                 "their key and their coding in the data; nothing was flipped.",
             )
         if weak:
-            listed = shorten(f"{item} {r:.2f}" for item, r in weak.items())
+            listed = shorten(f"{item} {_below(r, LOW_ITEM_REST)}" for item, r in weak.items())
             self._say("keys", "caution", f"low item-rest correlation (below {LOW_ITEM_REST:.2f}): {listed}.")
         if found.estimate < LOW_ALPHA:
-            self._say("reliability", "caution", f"alpha is {found.estimate:.2f}, below {LOW_ALPHA:.2f}.")
+            self._say("reliability", "caution", f"alpha is {_below(found.estimate, LOW_ALPHA)}, below {LOW_ALPHA:.2f}.")
 
     def _already_reversed(self) -> None:
         """Items of both keys that correlate positively as stored: somebody has probably reversed them before."""
@@ -410,7 +412,7 @@ class _Scale:
             item: v for item, v in self.loading.items() if v < LOW_LOADING and self.rest.get(item, 1) >= LOW_ITEM_REST
         }
         if weak:
-            listed = shorten(f"{item} {v:.2f}" for item, v in weak.items())
+            listed = shorten(f"{item} {_below(v, LOW_LOADING)}" for item, v in weak.items())
             self._say("dimension", "caution", f"loading on the one factor below {LOW_LOADING:.2f}: {listed}.")
         if solution.at_bound:
             held = shorten(self.moments.names[i] for i in solution.at_bound)
@@ -463,3 +465,9 @@ def _by_item(counts: Table) -> dict[str, dict[str, Any]]:
             "ceiling_share": ends[max(ends)] / answered if known else math.nan,
         }
     return out
+
+
+def _below(value: float, limit: float) -> str:
+    """A number below a limit, with as many decimals (two or more) as it takes to see that it is."""
+    texts = (f"{value:.{digits}f}" for digits in range(2, 7))
+    return next((text for text in texts if float(text) < limit), "just below it")
