@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
@@ -13,6 +13,7 @@ from relmeasure.exceptions import (
     CategoriesAssumedWarning,
     ColumnNotFoundError,
     DataError,
+    NonNumericError,
     OptionError,
     RelmeasureWarning,
     UnsupportedDataError,
@@ -21,6 +22,7 @@ from relmeasure.exceptions import (
 from relmeasure.responses.binding import KeyedResponses, Responses
 from relmeasure.responses.frames import Frame, open_frame, require_same_index
 from relmeasure.responses.matrices import keyed_expressions, matrices, numeric_frame
+from relmeasure.responses.ordered_columns import by_position
 from relmeasure.samplestats.contingency import observed_categories
 from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.moments import MomentSums
@@ -44,13 +46,18 @@ _MOST_ORDERED = 10
 # --------------------------------------------------------------------------- rows
 @dataclass(frozen=True)
 class OrderedRows:
-    """Rows that can be read more than once; ``declared``: categories by item, None where it is continuous."""
+    """Rows that can be read more than once.
+
+    ``declared`` holds the categories by item, None where it is continuous; ``own`` those that the type of a column
+    declares, by item.
+    """
 
     names: tuple[str, ...]
     declared: tuple[tuple[float, ...] | None, ...] | None
     instrument: str | None
     blocks: Callable[[], Iterator[tuple[Matrix, Matrix | None]]]
     lazy: bool
+    own: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def together(self) -> tuple[Matrix, Matrix | None]:
         """All rows at once."""
@@ -84,8 +91,10 @@ def read_rows(data: Any, weights: Any, exclude: Iterable[str | None] = ()) -> Or
     aside = [name for name in (*exclude, column) if isinstance(name, str)]
     source.require(aside, what="named")
     items = [name for name in source.columns if name not in set(aside)]
+    source, own = by_position(source, items)
     frame = numeric_frame(source, [*items, *([] if column is None else [column])])
-    return _frame_rows(frame, [str(item) for item in items], None, None, weights, lazy=source.lazy)
+    rows = _frame_rows(frame, [str(item) for item in items], None, None, weights, lazy=source.lazy)
+    return replace(rows, own=own) if own else rows
 
 
 def _array_rows(values: Matrix, weights: Any) -> OrderedRows:
@@ -161,7 +170,9 @@ def ordered_categories(
 
 
 def _given(rows: OrderedRows, categories: Categories) -> list[tuple[float, ...] | None]:
-    """Return the categories handed in, by item; None where there are none."""
+    """Return the categories handed in or declared by the column's type, by item; None where there are none."""
+    if rows.own:
+        return _given_beside_own(rows, categories)
     if categories is None:
         return [None] * len(rows.names)
     if isinstance(categories, Mapping):
@@ -175,6 +186,19 @@ def _given(rows: OrderedRows, categories: Categories) -> list[tuple[float, ...] 
         raise DataError(
             "categories= takes numbers: one sequence for all items, or a mapping of item to them."
         ) from None
+
+
+def _given_beside_own(rows: OrderedRows, categories: Categories) -> list[tuple[float, ...] | None]:
+    """The same where the types of some columns declare their categories, which are not declared twice."""
+    named = set(rows.names) if categories is not None and not isinstance(categories, Mapping) else set(categories or ())
+    twice = [name for name in rows.names if name in rows.own and name in named]
+    if twice:
+        raise UnsupportedDataError(
+            f"{shorten(twice)}: the column's type declares the order of its categories: leave it out of categories=.",
+            items=twice,
+        )
+    given = _given(replace(rows, own={}), categories)
+    return [rows.own.get(name, codes) for name, codes in zip(rows.names, given, strict=True)]
 
 
 def _seen(rows: OrderedRows) -> list[tuple[float, ...]]:
@@ -201,6 +225,12 @@ def chosen_categories(
     """Return the categories of the items to be taken as ordered, None for the others."""
     if kind != "auto" and ordered is not None:
         raise OptionError("ordered= is for kind='auto'; kind= has already decided.", argument="ordered", value=ordered)
+    if rows.own and (kind == "pearson" or ordered is False):
+        raise NonNumericError(
+            f"{shorten(rows.own)}: ordered categories are no numbers, so that there is no Pearson correlation. Take "
+            "them as ordered, or hand in numbers.",
+            columns=list(rows.own),
+        )
     if kind == "pearson" or ordered is False:
         return [None] * len(rows.names), ()
     if kind == "polychoric" or (ordered is True and rows.declared is None):
@@ -215,6 +245,8 @@ def chosen_categories(
             for name, codes in zip(rows.names, rows.declared, strict=True)
         ], ()
     given = dict(zip(rows.names, _given(rows, categories), strict=True))
+    if named is not None:
+        named |= set(rows.own)  # their type says that they are ordered
     declared = named is not None or categories is not None
     seen: dict[str, tuple[float, ...]] = {}
     if not declared or any(given[name] is None for name in named or ()):

@@ -88,7 +88,8 @@ def polychoric(
     data : frame, array (n, p), responses, tables or polychoric result
         Every column of a frame but ``weights`` and ``group`` is an item. Responses are keyed, and bring their declared
         categories; a frame or array without ``categories`` uses the values seen, with a warning. A lazy frame is read
-        in batches (with ``group`` as a whole).
+        in batches (with ``group`` as a whole). Columns whose type declares an order (ordered pandas categories, enums)
+        have these categories.
     group : str or array (n,), optional
         Column of group labels, or the labels: one result a group, all with the same categories.
     categories : mapping of item to values, or one sequence for all items, optional

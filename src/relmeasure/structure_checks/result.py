@@ -81,7 +81,12 @@ class DimensionalityResult(Result):
 
     def summary(self) -> str:
         """Return the answer, the models side by side, the bifactor indices and the factor correlations."""
-        lines = [f"dimensionality: models {self.status.words}", paragraph(self.provenance.rule), "", self.models.to_text()]
+        lines = [
+            f"dimensionality: models {self.status.words}",
+            paragraph(self.provenance.rule),
+            "",
+            self.models.to_text(),
+        ]
         for title, table in (
             ("From the bifactor model", self.indices),
             ("Scales in the bifactor model", self.scales),
