@@ -115,13 +115,15 @@ def test_the_input_is_not_changed_and_numbers_may_stand_beside() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_a_declared_category_that_nobody_chose_keeps_its_place() -> None:
+def test_a_declared_category_that_nobody_chose_is_told() -> None:
     frame = labelled(["never", "some", "often", "often"])
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         found = rm.polychoric(_pandas(frame))
+        expected = rm.polychoric(codes().replace({4: 3}), categories=[1, 2, 3, 4])
     assert EmptyCategoryWarning in {w.category for w in raised}
-    assert len(found.thresholds["a"]) == 3
+    assert {w.code for w in found.warnings} == {w.code for w in expected.warnings}
+    np.testing.assert_allclose(found.thresholds["a"], expected.thresholds["a"], atol=1e-12)
 
 
 def test_categories_without_an_order_say_how_to_declare_one(constructor: Constructor) -> None:
