@@ -87,6 +87,7 @@ def test_a_few_replications() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("options", "seed"), [({}, 2), ({"estimator": "MLR"}, 3), ({"missing": "fiml"}, 4)])
 def test_bias_and_coverage(options: dict[str, Any], seed: int) -> None:
     n = 400 if "missing" not in options else 150
