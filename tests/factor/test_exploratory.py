@@ -304,7 +304,7 @@ def test_frames_summaries_pickles_and_dicts(rows: Array) -> None:
     assert pickle.loads(pickle.dumps(made)).equals(made)
     assert EFAResult.from_dict(made.to_dict()).equals(made)
     text = made.summary()
-    for words in ("2 factors, ml, oblimin without Kaiser", "RMSEA", "correlation", "local minimum", "ok"):
+    for words in ("2 factors, ml, oblimin without Kaiser", "RMSEA", "correlation", "local minimum", "converged"):
         assert words in text
     with pytest.raises(ValueError, match="read-only"):
         made.loadings[0, 0] = 1.0

@@ -25,8 +25,11 @@ from relmeasure.numerics.normal import Array
 
 __all__ = ["BentlerCriterion", "InfomaxCriterion", "SimplimaxCriterion"]
 
-_TINY = 1e-300
-"""A squared loading of exactly zero has no logarithm; what it is multiplied by is zero."""
+_RIDGE = 1e-14
+"""Far below the sums of fourth powers of any loadings that count."""
+
+_FLOOR = 1e-12
+"""Added to squared loadings where their logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class BentlerCriterion:
     def evaluate(self, L: Array) -> tuple[Array, Array]:
         """Return values (B,) and gradients (B, p, m)."""
         X = L * L
-        M = X.swapaxes(-1, -2) @ X
+        M = _products(X)
         diagonal = np.einsum("...jj->...j", M)
         value = (np.log(diagonal).sum(axis=-1) - np.linalg.slogdet(M)[1]) / 4.0
         return value, -L * (X @ _excess(M))
@@ -47,7 +50,7 @@ class BentlerCriterion:
     def gradient_change(self, L: Array, dL: Array) -> Array:
         """Return the derivative of the gradient along ``dL``."""
         X, dX = L * L, 2.0 * L * dL
-        M, cross = X.swapaxes(-1, -2) @ X, X.swapaxes(-1, -2) @ dX
+        M, cross = _products(X), X.swapaxes(-1, -2) @ dX
         dM = cross + cross.swapaxes(-1, -2)
         inverse, diagonal = _inverse(M), np.einsum("...jj->...j", M)
         change = -inverse @ dM @ inverse
@@ -56,6 +59,14 @@ class BentlerCriterion:
         excess = _excess(M)
         out: Array = -(dL * (X @ excess) + L * (dX @ excess + X @ change))
         return out
+
+
+def _products(X: Array) -> Array:
+    """``X'X``, its diagonal raised by a hair: factors without loadings then have a determinant too."""
+    M: Array = X.swapaxes(-1, -2) @ X
+    each = np.arange(M.shape[-1])
+    M[..., each, each] += _RIDGE
+    return M
 
 
 def _inverse(M: Array) -> Array:
@@ -93,10 +104,9 @@ class InfomaxCriterion:
         dX = 2.0 * L * dL
         d_total = dX.sum(axis=(-2, -1), keepdims=True)
         dE = (dX - E * d_total) / total
-        by_item = dE.sum(axis=-1, keepdims=True) / np.maximum(E.sum(axis=-1, keepdims=True), _TINY)
-        by_factor = dE.sum(axis=-2, keepdims=True) / np.maximum(E.sum(axis=-2, keepdims=True), _TINY)
-        # L dE / E, written so that it holds where a loading is zero
-        own = 2.0 * dL - L * d_total / total
+        by_item = dE.sum(axis=-1, keepdims=True) / E.sum(axis=-1, keepdims=True)
+        by_factor = dE.sum(axis=-2, keepdims=True) / E.sum(axis=-2, keepdims=True)
+        own = L * (dX / (E * total) - d_total / total)  # L dE / E
         d_mean = (dE * surprise).sum(axis=(-2, -1), keepdims=True)
         centred = surprise - mean
         out: Array = (
@@ -107,11 +117,11 @@ class InfomaxCriterion:
 
 def _shares(L: Array) -> tuple[Array, Array, Array, Array]:
     """Return the total of squared loadings, their shares E, ``log(E_i. E_.j / E_ij)``, and its mean weighted by E."""
-    X = L * L
+    X = L * L + _FLOOR  # the slope of x log(x) has no bound at zero
     total = X.sum(axis=(-2, -1), keepdims=True)
     E = X / total
     item, factor = E.sum(axis=-1, keepdims=True), E.sum(axis=-2, keepdims=True)
-    surprise = np.log(np.maximum(item, _TINY)) + np.log(np.maximum(factor, _TINY)) - np.log(np.maximum(E, _TINY))
+    surprise = np.log(item) + np.log(factor) - np.log(E)
     return total, E, surprise, (E * surprise).sum(axis=(-2, -1), keepdims=True)
 
 
