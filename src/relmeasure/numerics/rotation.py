@@ -201,6 +201,8 @@ def rotate(
     p, m = A.shape
     weight = kaiser_weights(A) if on else np.ones((p, 1))
     numbers = {key: float(value) for key, value in given.items() if isinstance(value, (int, float))}
+    if m > 1 and np.abs(A).max() < _NOTHING:  # nothing loads: every position is as good
+        return _finished(A, np.eye(m), spec, rotation, kaiser=on, options=given, parameters=numbers, unique=False)
     if rotation == "none" or m == 1:
         return _finished(A, np.eye(m), spec, rotation, kaiser=on and m > 1, options=given, parameters=numbers)
     criterion = make_criterion(rotation, p, m, given, weight)
@@ -318,6 +320,9 @@ def _collapsed(phi: Array) -> Any:
 
 _SINGULAR = 1e-8
 """Smallest eigenvalue of factor correlations below which factors have become one."""
+
+_NOTHING = 1e-8
+"""Loadings below this are none."""
 
 _FLAT = 1e-6
 """An eigenvalue of the Hessian below this share of the largest is none."""
