@@ -135,7 +135,7 @@ def test_a_weighted_composite_has_no_reliability_of_its_items() -> None:
         assert rows[["estimate", "se", "lower", "upper", "sem"]].isna().all(axis=None)
         assert rows["reason"].str.contains("weighted composite").all()
         assert rows["n_obs"].tolist() == [80, 80, 80]
-        assert f"{name}, omega: not available" in result.summary()
+        assert f"{name}, alpha, omega, omega_observed: not available" in result.summary()
     assert not [note for note in result.warnings if note.code == "leaf-items"]
 
 
@@ -306,3 +306,15 @@ def test_the_result_prints_pickles_and_round_trips() -> None:
     text = result.summary()
     assert "single, alpha: not available (one item" in text
     assert "omega: omega_total.implied_variance, Wald interval" in text
+
+
+def test_an_item_that_nobody_answered_is_named() -> None:
+    """Among many items too, and once for all coefficients of the scale."""
+    form = rm.load_instrument("relationship-student")
+    data = rm.simulate(form, n_clusters=4, cluster_size=20, rng=1).assign(trust_6=None)
+    with quietly():
+        result = reliability(form, data, scales=["relationship"])
+    text = " ".join(result.summary().split())
+    assert "Nobody answered trust_6" in text
+    assert text.count("not available") == 1
+    assert "relationship, alpha, omega: not available" in text

@@ -56,9 +56,13 @@ def test_no_command_writes_over_what_it_reads(run: Run, answers: pd.DataFrame, t
         names = {p.name for p in command.params}
         if {"data", "out"} <= names:
             found.append(name)
+            needed = {"instrument": ["relationship-student"], "data": [source]}
+            words = [w for p in command.params if p.param_type_name == "argument" for w in needed[p.name]]
+            words += [w for p in command.params if p.param_type_name == "option" and p.required and p.name != "out"
+                      for w in (p.opts[0], "care")]  # fmt: skip
             for out in (source, tmp_path / "." / "x" / ".." / "a.csv", link, hard):
                 (tmp_path / "x").mkdir(exist_ok=True)
-                done = run(name, "relationship-student", source, "-o", out)
+                done = run(name, *words, "-o", out)
                 assert done.code == 2, (name, out)
                 assert "never replaced" in done.err
     assert {"score", "reliability"} <= set(found)
@@ -258,3 +262,12 @@ def test_messages_speak_of_options(run: Run, answers: pd.DataFrame, tmp_path: Pa
     assert "or pass --unknown missing." in run(*SCORE, path, "-o", out, "-s", "care").err
     answers[["id"]].to_csv(path, index=False)
     assert "say which with --columns FILE" in run(*SCORE, path, "-o", out).err
+
+
+def test_a_file_without_rows_has_no_reliability(run: Run, answers: pd.DataFrame, tmp_path: Path) -> None:
+    """One line and exit code 2, not a table of dashes; scoring it is no mistake."""
+    answers.iloc[:0].to_csv(tmp_path / "a.csv", index=False)
+    done = run("reliability", "relationship-student", tmp_path / "a.csv", "-s", "care")
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert "no rows" in done.err
+    assert run(*SCORE, tmp_path / "a.csv", "-s", "care", "-o", tmp_path / "o.csv").code == 0

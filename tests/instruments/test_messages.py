@@ -209,6 +209,13 @@ def test_what_pydantic_may_say_one_day() -> None:
     assert _complaint("string_pattern_mismatch", {"pattern": "^x$"}, "y", "") == "'y' does not fit: it must match ^x$."
 
 
+def test_a_list_of_wrong_entries_is_one_problem_each() -> None:
+    """An entry that is not allowed is said once; that the list is then empty is no second problem."""
+    found = problems(with_scale(1, levels=["klass"]))
+    assert [p for p in found if "levels" in p] == [p for p in found if "levels[0]" in p]
+    assert any("too few" in p for p in problems(with_scale(1, levels=[])))
+
+
 def test_hints_stop_when_the_budget_is_spent() -> None:
     """Comparing words is slow, and a file may hold many wrong ones."""
     hints = Hints(budget=5)

@@ -12,7 +12,7 @@ import pytest
 from relmeasure.exceptions import CodesAsMissingWarning, ColumnNotFoundError, OptionError
 from relmeasure.instruments import Instrument, load_instrument
 from relmeasure.simulation import simulate
-from relmeasure.studies.screening import CheckResult, check
+from relmeasure.studies.screening import CheckResult, _below, check
 from tests.support import Constructor
 
 
@@ -170,3 +170,11 @@ def test_real_ratings(shared_reference: Path) -> None:
     assert scales.loc["relationship", "n_complete"] == 9705
     assert scales.loc["relationship", "alpha"] == pytest.approx(0.9091, abs=1e-3)
     assert any("SQB13A 27%" in s for s in _sentences(result, "relationship", "missing", "caution"))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "text"),
+    [(0.3991, 0.40, "0.399"), (0.39996, 0.40, "0.39996"), (0.31, 0.40, "0.31"), (0.3999999, 0.40, "just below it")],
+)
+def test_what_is_below_a_limit_reads_as_below_it(value: float, limit: float, text: str) -> None:
+    assert _below(value, limit) == text

@@ -106,7 +106,7 @@ def prepare(moments: MomentSums, *, conf_level: float = 0.95, n_obs: int | None 
         raise TooFewObservationsError(
             f"{moments.n_obs} usable rows ({moments.rule}); at least 2 are needed. "
             + ("missing='pairwise' uses rows with some answers." if moments.missing == "listwise" else "")
-            + f" Answers per item: {shorten(f'{a} {b}' for a, b in zip(moments.names, moments.n_item, strict=True))}.",
+            + _answered(moments),
             n_obs=moments.n_obs,
             n_rows=moments.n_rows,
         )
@@ -158,3 +158,12 @@ def finish(estimate: AnyEstimate, prepared: Prepared, function: str) -> AnyEstim
         warnings=(*prepared.remarks, *announce(prepared.raised)),
         provenance=Provenance(function, __version__, m.n_rows, m.n_obs, m.rule),
     )
+
+
+def _answered(moments: MomentSums) -> str:
+    """Which items nobody answered; else how many answers each has."""
+    counts = dict(zip(moments.names, moments.n_item, strict=True))
+    empty = [name for name, n in counts.items() if n == 0]
+    if empty and len(empty) < len(counts):
+        return f" Nobody answered {shorten(empty)}: leave out what was not asked."
+    return f" Answers per item: {shorten(f'{name} {n}' for name, n in counts.items())}."

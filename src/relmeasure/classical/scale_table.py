@@ -87,10 +87,13 @@ class ScaleReliability(Result):
         """Return the main columns, the reasons for missing estimates, and notes."""
         names = ("scale", "coefficient", "estimate", "lower", "upper", "sem", "n_obs", "n_rows", "n_items")
         lines = [Table({name: self.table[name] for name in names}).to_text()]
+        gaps: dict[tuple[str, str], list[str]] = {}
+        for row in self.table.rows():
+            if row["reason"] is not None:
+                gaps.setdefault((row["scale"], row["reason"]), []).append(row["coefficient"])
         lines += [
-            paragraph(f"{row['scale']}, {row['coefficient']}: not available ({row['reason']})")
-            for row in self.table.rows()
-            if row["reason"] is not None
+            paragraph(f"{scale}, {', '.join(which)}: not available ({reason})")
+            for (scale, reason), which in gaps.items()
         ]
         methods = dict.fromkeys(
             paragraph(f"{row['coefficient']}: {row['definition']}, {row['method']}")

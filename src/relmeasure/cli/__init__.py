@@ -38,7 +38,7 @@ from relmeasure.cli.options import (
 from relmeasure.cli.running import show_result, told, working
 from relmeasure.cli.tables import refuse_input, write_table, write_text
 from relmeasure.cli.wording import in_options
-from relmeasure.exceptions import OptionError, RelmeasureError
+from relmeasure.exceptions import OptionError, RelmeasureError, TooFewObservationsError
 from relmeasure.instruments import json_schema, list_instruments, load_instrument
 from relmeasure.reports import instrument_page
 from relmeasure.results import Table
@@ -222,6 +222,8 @@ def reliability(
     with working("estimating reliability"), told(quiet=True):
         answers = read_answers(loaded, data, engine, sep=sep, decimal=decimal, columns=columns)
         result = compute_reliability(loaded, answers.by_item, scales=scales, missing=missing, unknown=unknown)
+    if not any(result.table["n_rows"]):
+        raise TooFewObservationsError(f"{data} has a header and no rows: there are no answers to look at.", n_rows=0)
     if out is not None:
         write_table(result.to_frame(), out)
     show_result(result, as_json)

@@ -50,7 +50,10 @@ def validation_error(model: type[BaseModel], data: Any, error: ValidationError) 
     meant = _meant_fields(model, entries)
     taken = {(*loc[:-1], field) for loc, field in meant.items() if field is not None}
     problems: list[str] = []
+    places = [tuple(entry["loc"]) for entry in entries]
     for entry in entries:
+        if _follows(entry, places):
+            continue
         if entry["type"] != "missing" or tuple(entry["loc"]) not in taken:
             problems.extend(_sentences(model, data, entry, meant))
         if len(problems) >= MAX_PROBLEMS:
@@ -58,6 +61,15 @@ def validation_error(model: type[BaseModel], data: Any, error: ValidationError) 
     made = InstrumentValidationError.from_problems(source, problems[:MAX_PROBLEMS])
     made.details["unknown_keys"] = [[list(loc), field] for loc, field in meant.items()]
     return made
+
+
+def _follows(entry: Any, places: Sequence[Loc]) -> bool:
+    """Whether a list is too short only because its own entries are wrong, which is said of them."""
+    loc = tuple(entry["loc"])
+    if entry["type"] != "too_short" or not any(len(p) > len(loc) and p[: len(loc)] == loc for p in places):
+        return False
+    given, least = entry.get("input"), entry.get("ctx", {}).get("min_length", 0)
+    return isinstance(given, Sequence) and len(given) >= least
 
 
 def seen(value: Any) -> str:
