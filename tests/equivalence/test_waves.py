@@ -266,6 +266,15 @@ def test_an_instrument_and_simulated_waves() -> None:
     np.testing.assert_allclose(again.to_frame()[SAME], plain.to_frame()[SAME], rtol=1e-6, atol=1e-8)
 
 
+def test_the_earliest_wave_is_the_reference() -> None:
+    """By the numbers in its label, not by the alphabet."""
+    instrument = rm.load_instrument("relationship-student")
+    data = rm.simulate(instrument, n_clusters=25, cluster_size=20, waves=["wave 9", "wave 10"], rng=8)
+    data["wave"] = data["wave"].astype(str)
+    found = rm.invariance(instrument, data, wave="wave", person="student_id", scales=["care"])
+    assert found.groups == ("wave 9", "wave 10")
+
+
 def test_waves_of_different_people_are_groups() -> None:
     """Classes return with other students: cluster-robust tests over groups, one cluster in both waves."""
     instrument = rm.load_instrument("relationship-student")

@@ -21,6 +21,7 @@ from relmeasure.exceptions import (
 )
 from relmeasure.responses.renaming import renamed_columns
 from relmeasure.responses.variables import VariableRows, as_variables
+from relmeasure.responses.waves import wave_order
 from relmeasure.samplestats.clusters import has_label
 from relmeasure.structural.reading import Request, open_rows
 
@@ -118,7 +119,9 @@ def long_rows(
     warnings = [*rows.warnings, *_lost(usable)]
     at = np.flatnonzero(usable)
     persons, first, code = np.unique(rows.clusters[0][at].astype(str), return_index=True, return_inverse=True)
-    units = order_units(list(dict.fromkeys(labels[at].tolist())), reference, over="wave")
+    found = list(dict.fromkeys(labels[at].tolist()))
+    earliest_first = wave_order(found)
+    units = order_units(earliest_first or found, reference, over="wave", keep_order=earliest_first is not None)
     place = np.array([units.index(label) for label in labels[at].tolist()], dtype=np.intp)
     _check_pairs(code, place, persons, units)
     p = len(rows.names)
