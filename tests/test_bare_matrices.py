@@ -29,6 +29,13 @@ def test_a_matrix_is_not_read_as_rows(make: Callable[[Any], Any], wrap: Callable
             make(wrap(matrix))
 
 
+def test_nor_by_structural_models() -> None:
+    for matrix in (rows().corr(), rows().cov(), rows().cov().to_numpy()):
+        model = "f =~ c + a + b + e + d" if isinstance(matrix, pd.DataFrame) else "f =~ x3 + x1 + x2 + x5 + x4"
+        with pytest.raises(UnsupportedDataError, match=r"matrix: hand it in with its N, as \(matrix, n\)"):
+            rm.cfa(model, matrix)
+
+
 def test_symmetric_answers_are_answers() -> None:
     answers = pd.DataFrame([[1, 2, 4], [2, 5, 3], [4, 3, 2]], columns=list("abc"))
     assert rm.moments(answers).n_obs == 3

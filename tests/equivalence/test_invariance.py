@@ -16,7 +16,6 @@ import relmeasure as rm
 from relmeasure.equivalence import InvarianceResult, invariance
 from relmeasure.exceptions import (
     ColumnNotFoundError,
-    FewClustersWarning,
     InadmissibleError,
     ListwiseDeletionWarning,
     ModelError,

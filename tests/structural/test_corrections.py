@@ -20,6 +20,7 @@ from relmeasure.exceptions import (
     ColumnNotFoundError,
     DataError,
     FewClustersWarning,
+    OptionError,
     PairwiseDeletionWarning,
     UnsupportedDataError,
 )
@@ -198,6 +199,19 @@ def test_ordered_names_must_exist() -> None:
 def test_nothing_is_silently_ignored(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedDataError, match=message):
         cfa(MODEL, rows(), **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"structure": "bifactor"}, {"scales": ["x"]}, {"parameterization": "theta"}, {"correct": 0.5}]
+)
+def test_nor_at_two_levels(options: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedDataError, match="is for"):
+        cfa("level: 1\nw =~ x1 + x2 + x3\nlevel: 2\nb =~ x1 + x2 + x3", rows(), cluster="nested", **options)
+
+
+def test_lists_are_lists() -> None:
+    with pytest.raises(OptionError, match=r"write group_equal=\['loadings'\]"):
+        cfa(MODEL, rows(), group="school", group_equal="loadings")  # type: ignore[arg-type]
 
 
 def test_fits_of_other_data_are_not_compared() -> None:

@@ -22,6 +22,7 @@ from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes
 from relmeasure.responses.codes import collected
 from relmeasure.responses.frames import Source, open_frame, require_same_index
 from relmeasure.responses.matrices import numeric_frame, plain_pandas
+from relmeasure.responses.published import refuse_matrix
 from relmeasure.samplestats.clusters import has_label
 
 __all__ = ["VariableRows", "as_variables"]
@@ -113,6 +114,9 @@ def as_variables(
     if lazy:  # one query: two might give the rows in different orders
         source = open_frame(collected(source.frame.select(*dict.fromkeys([*names, *aside]))).to_native())
     values = _values(source, names)
+    if len(values) == len(names) == len(columns):
+        order = [str(c) for c in columns]
+        refuse_matrix(np.asarray(values)[:, np.argsort([order.index(name) for name in names])])
     sides = collected(source.frame.select(*dict.fromkeys(aside))) if aside else None
 
     def side(given: Any) -> Array | None:
@@ -148,6 +152,8 @@ def _from_array(data: Array, names: Sequence[str], group: Any, clusters: Sequenc
     for given in (group, weights, *clusters):
         if isinstance(given, str):
             raise UnsupportedDataError(f"'{given}' names a column, but an array has none: hand in one value a row.")
+    if data.dtype != object:
+        refuse_matrix(data)
     columns = [f"x{k + 1}" for k in range(data.shape[1])]
     _require(names, columns)
     at = {name: k for k, name in enumerate(columns)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from relmeasure.exceptions import ColumnNotFoundError, UnsupportedDataError, did_you_mean, shorten
+from relmeasure.exceptions import ColumnNotFoundError, OptionError, UnsupportedDataError, did_you_mean, shorten
 from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MomentSums
@@ -23,7 +23,12 @@ def check_options(call: Call, method: Method) -> None:
     Raises
     ------
     UnsupportedDataError
+    OptionError
+        A name where a list of names is needed.
     """
+    for name in ("group_equal", "group_partial"):
+        if isinstance(given := getattr(call, name), str):
+            raise OptionError(f"{name} is a list: write {name}=['{given}'].", argument=name, value=given)
     text = isinstance(call.model, str)
     has_groups = call.group is not None or isinstance(call.data, Mapping)
     idle = (

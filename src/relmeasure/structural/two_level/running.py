@@ -11,6 +11,7 @@ from relmeasure.exceptions import NotIdentifiedWarning, RelmeasureWarning, Unsup
 from relmeasure.instruments.definition import Instrument
 from relmeasure.results import announce, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
+from relmeasure.structural.call_checks import check_options
 from relmeasure.structural.estimation import Solution, solve
 from relmeasure.structural.identification import Identification, check_identification
 from relmeasure.structural.method import Method, method_of
@@ -48,6 +49,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def run_two_level(call: Call) -> TwoLevelFit:
     """Do what the call asks for."""
     method, model = _method(call), _model(call)
+    check_options(call, method)
     table = two_level_table(model, call.options(("",)))
     reading = _read(call, table, method)
     if method.robust and reading.cases is None:
