@@ -114,9 +114,7 @@ def as_variables(
     if lazy:  # one query: two might give the rows in different orders
         source = open_frame(collected(source.frame.select(*dict.fromkeys([*names, *aside]))).to_native())
     values = _values(source, names)
-    if len(values) == len(names) == len(columns):
-        order = [str(c) for c in columns]
-        refuse_matrix(np.asarray(values)[:, np.argsort([order.index(name) for name in names])])
+    _refuse_matrix(np.asarray(values), names, [str(c) for c in columns])
     sides = collected(source.frame.select(*dict.fromkeys(aside))) if aside else None
 
     def side(given: Any) -> Array | None:
@@ -134,6 +132,12 @@ def as_variables(
         warnings=raised,
         columns=tuple(str(c) for c in columns),
     )
+
+
+def _refuse_matrix(values: Array, names: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse a whole frame that is a matrix; its columns may have been taken in another order."""
+    if len(values) == len(names) == len(columns):
+        refuse_matrix(values[:, np.argsort([columns.index(name) for name in names])])
 
 
 def _values(source: Source, names: Sequence[str]) -> Array:
