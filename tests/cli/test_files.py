@@ -56,8 +56,8 @@ def test_no_command_writes_over_what_it_reads(run: Run, answers: pd.DataFrame, t
         names = {p.name for p in command.params}
         if {"data", "out"} <= names:
             found.append(name)
-            needed = {"instrument": ["relationship-student"], "data": [source]}
-            words = [w for p in command.params if p.param_type_name == "argument" for w in needed[p.name]]
+            needed: dict[str, list[object]] = {"instrument": ["relationship-student"], "data": [source]}
+            words: list[object] = [w for p in command.params if p.param_type_name == "argument" for w in needed[p.name]]
             words += [w for p in command.params if p.param_type_name == "option" and p.required and p.name != "out"
                       for w in (p.opts[0], "care")]  # fmt: skip
             for out in (source, tmp_path / "." / "x" / ".." / "a.csv", link, hard):
