@@ -261,7 +261,7 @@ def test_round_trips() -> None:
 def test_what_is_refused() -> None:
     """No instrument, a bad estimator, a bad rule, too few items, robust tests without rows."""
     data = moments(STORED["cov"], 800)
-    with pytest.raises(UnsupportedDataError, match="needs an instrument first, not a str"):
+    with pytest.raises(UnsupportedDataError, match="takes an Instrument, not a str"):
         dimensionality(cast("Any", "f =~ x1 + x2"), data)
     with pytest.raises(OptionError, match="WLSMV"):
         dimensionality(INSTRUMENT, data, estimator=cast("Any", "WLSMV"))

@@ -205,3 +205,13 @@ def test_nonsense_is_named() -> None:
             students=students.assign(care=noise[:, 0], thinking=noise[:, 1], monitoring=noise[:, 2]),
             **CALL,
         )
+
+
+def test_students_do_not_count_twice() -> None:
+    """A second row would halve the error of a class mean; where students are named it is refused."""
+    answers, students = make()
+    students["student_id"] = np.arange(len(students))
+    twice = type(students)(students.loc[students.index.repeat(2)])
+    with pytest.raises(DataError, match="1600 students have more than one row"):
+        _call(answers, twice)
+    assert _call(answers, students).groups.equals(_call(*make()).groups)

@@ -192,6 +192,21 @@ def test_roster_gives_response_rate_and_finite_population(instrument: Instrument
         classroom_scores(instrument, answers, roster={"class-12": 2})
 
 
+def test_roster_matches_numbers_and_names_what_it_does_not_find(instrument: Instrument, answers: Any) -> None:
+    """7, 7.0 and "7" are class 7; a label that is nobody's is an error, not a missing response rate."""
+    numbered = answers.assign(class_id=answers["class_id"].str[6:].astype(int))
+    for key in (12, 12.0, "12", np.int64(12)):
+        table = classroom_scores(instrument, numbered, scales=["care"], roster={key: 40}).to_frame()
+        row = table.set_index("cluster").loc["12"]
+        assert (row["roster"], row["response_rate"]) == (40, row["n"] / 40)
+    with pytest.raises(
+        OptionError, match=r"1 classes that have no row in the data: klass-12\. Did you mean 'class-12'"
+    ):
+        classroom_scores(instrument, answers, roster={"klass-12": 40, "class-11": 40})
+    with pytest.raises(OptionError, match="names class '12' twice"):
+        classroom_scores(instrument, numbered, roster={12: 40, "12": 41})
+
+
 def test_order_and_labels_do_not_matter(instrument: Instrument, answers: Any) -> None:
     """Shuffled rows, same table."""
     shuffled = answers.sample(frac=1, random_state=1)

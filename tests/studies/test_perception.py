@@ -368,3 +368,37 @@ def test_real_teachers_and_their_classes(shared_reference: Path) -> None:
     assert row["correlation"] < row["corrected"]
     assert row["icc_absolute"] < 0.3
     assert 0.75 < row["reliability_students"] < 0.9
+
+
+def test_labels_without_a_counterpart_are_an_error(forms: tuple[Any, Any]) -> None:
+    """Ids of teachers on one side and of classes on the other: examples of both, and no gap of nothing."""
+    teachers, students = forms
+    other = teachers.assign(class_id=[f"t{k}" for k in range(len(teachers))])
+    with pytest.raises(DataError, match=r"teachers' are such as t0, t1, t10, .*students' such as c000, c001, c002"):
+        perception_gap(TEACHER, other, STUDENT, students, scales=["care"], n_boot=10)
+
+
+def test_no_shown_class_is_said_in_words(forms: tuple[Any, Any]) -> None:
+    """Too few students everywhere: no 'gap +nan'."""
+    teachers, students = forms
+    few = students.groupby("class_id").head(3)
+    with pytest.warns(FewClustersWarning):
+        text = perception_gap(TEACHER, teachers, STUDENT, few, scales=["care"], n_boot=10).summary()
+    assert "nan" not in text
+    assert "care: no class has both views and enough students." in text
+
+
+def test_the_data_without_the_class_are_named(forms: tuple[Any, Any]) -> None:
+    """Two data sets: the message says which one."""
+    teachers, students = forms
+    with pytest.raises(ColumnNotFoundError, match=r"about the teachers' data.*teacher_cluster="):
+        perception_gap(TEACHER, teachers.drop(columns="class_id"), STUDENT, students)
+    with pytest.raises(ColumnNotFoundError, match=r"about the students' data.* in cluster="):
+        perception_gap(TEACHER, teachers, STUDENT, students.drop(columns="class_id"))
+
+
+def test_students_in_the_data_twice_are_refused(forms: tuple[Any, Any]) -> None:
+    teachers, students = forms
+    named = students.assign(student_id=range(len(students)))
+    with pytest.raises(DataError, match="more than one row"):
+        perception_gap(TEACHER, teachers, STUDENT, named.loc[named.index.repeat(2)], scales=["care"])

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from relmeasure.exceptions import ColumnNotFoundError, DataError, OptionError
+from relmeasure.exceptions import ColumnNotFoundError, DataError, ListwiseDeletionWarning, OptionError
 from relmeasure.instruments import load_instrument
 from relmeasure.scoring import score
 from relmeasure.studies.trials import PracticeTrial, practice_trial
@@ -39,8 +40,6 @@ def _data(shift: float = 0.6, *, lessons: int = 5, students: int = 18, seed: int
 
 
 def _frame(columns: dict[str, list[Any]]) -> Any:
-    import pandas as pd
-
     return pd.DataFrame(columns)
 
 
@@ -135,3 +134,47 @@ def test_words_name_the_effect_size_and_no_cause() -> None:
     text = practice_trial(PULSE, _frame(_data()), **CALL).summary()
     assert "(NAP)" in text
     assert guard(text) == []
+
+
+def test_the_only_answer_of_a_lesson_is_not_quoted() -> None:
+    """Rows of the roll are no answers: a comment is listed where the lesson's scores are shown, and nowhere else."""
+    data = _frame(_data())
+    items = [f"pulse_{k}" for k in range(1, 7)]
+    absent = (data["lesson"] == "2026-03-02") & (data.groupby("lesson").cumcount() > 0)
+    data[items] = data[items].astype(float)
+    data.loc[absent, [*items, "comment"]] = None
+    result = practice_trial(PULSE, data, **CALL)
+    shown = {row["lesson"] for row in result.lessons.rows() if row["status"] == "shown"}
+    assert "2026-03-02" not in shown
+    assert set(result.comments["lesson"]) == shown
+
+
+def test_comments_of_numbered_lessons_are_found() -> None:
+    """Numbers that a gap has turned into floats are the same lessons in scores and comments."""
+    data = _frame(_data())
+    data["lesson"] = data["lesson"].str[-2:].astype(float)
+    assert set(practice_trial(PULSE, data, **CALL).comments["lesson"]) == {str(k) for k in range(1, 11)}
+
+
+def test_rows_without_a_phase_are_counted() -> None:
+    """Dropped with a warning; the rows handed in stay in the provenance."""
+    data = _frame(_data())
+    data.loc[data["lesson"] == "2026-03-01", "phase"] = None
+    with pytest.warns(ListwiseDeletionWarning, match=r"18 of 180 rows have no value in .*'phase'"):
+        result = practice_trial(PULSE, data, **CALL)
+    assert result.provenance is not None
+    assert (result.provenance.n_rows, result.provenance.n_obs) == (180, 162)
+    assert "18 of 180 rows" in result.summary()
+
+
+def test_nobody_counts_twice() -> None:
+    """Three students entered twice are three, not six: an error, whatever the column is called."""
+    data = _frame(_data(students=3))
+    data["student_id"] = [f"s{k}" for k in range(len(data))]
+    twice = pd.concat([data, data])
+    with pytest.raises(DataError, match=r"30 students have more than one row, such as 's\d+' in class_id '5b'"):
+        practice_trial(PULSE, twice, **CALL)
+    with pytest.raises(DataError, match="30 students have more than one row"):
+        practice_trial(PULSE, twice.rename(columns={"student_id": "pupil"}), **CALL, student="pupil")
+    with pytest.raises(ColumnNotFoundError, match="pupil"):
+        practice_trial(PULSE, data, **CALL, student="pupil")

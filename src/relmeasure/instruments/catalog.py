@@ -26,6 +26,7 @@ from relmeasure.exceptions import (
     InstrumentError,
     InstrumentNotFoundError,
     InstrumentValidationError,
+    UnsupportedDataError,
     did_you_mean,
     warn_user,
 )
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
     from importlib.resources.abc import Traversable
 
-__all__ = ["GROUP", "InstrumentInfo", "InstrumentList", "list_instruments", "load_instrument"]
+__all__ = ["GROUP", "InstrumentInfo", "InstrumentList", "list_instruments", "load_instrument", "require_instrument"]
 
 GROUP = "relmeasure.instruments"
 """Entry-point group in which other packages name their instruments."""
@@ -308,6 +309,18 @@ def _of_part(part: Any, name: str, source: str) -> Iterator[_Entry]:
     else:
         kind = type(part).__name__
         yield _Entry(name, source, error=f"gives a {kind}: it must give an Instrument, a Path, or a list of these.")
+
+
+def require_instrument(value: Any, argument: str = "instrument") -> Instrument:
+    """Return the instrument, or say how to get one: what every public function asks first of what it was handed."""
+    if isinstance(value, Instrument):
+        return value
+    name = value if isinstance(value, str) else "..."
+    raise UnsupportedDataError(
+        f"{argument}= takes an Instrument, not a {type(value).__name__}: hand in rm.load_instrument({name!r}).",
+        argument=argument,
+        type=type(value).__name__,
+    )
 
 
 def _cell(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.results import Table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MEANING = {
 
 def id_columns(instrument: Instrument) -> tuple[str, ...]:
     """Columns before the items: who answered, and the class (teachers too answer about one, so that views compare)."""
+    require_instrument(instrument)
     taken = {item.casefold() for item in instrument.item_ids}
     return tuple(name for name in (_PERSON[instrument.reporter], "class_id") if name not in taken)
 
@@ -90,6 +92,7 @@ def codebook(instrument: Instrument) -> Table:
     >>> [(r["code"], r["label_en"], r["keyed_value"]) for r in rows if r["item"] == "trust_2"][:2]
     [('1', 'Not true', '4'), ('2', 'Sort of true', '3')]
     """
+    require_instrument(instrument)
     languages = instrument.languages
     names = ["number", "item", "scale", "key", "facet", "response_scale"]
     names += [f"wording_{language}" for language in languages]

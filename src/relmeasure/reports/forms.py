@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from relmeasure._version import __version__
 from relmeasure.exceptions import InstrumentError, MissingExtraError, OptionError, shorten
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.reports.interface_words import INTERFACE, interface_language
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def form_html(
     >>> page.count('<input type="radio"'), page.count("<textarea"), "Muy cierto" in page
     (24, 1, True)
     """
+    require_instrument(instrument)
     template = _template()
     chosen = form_language(instrument, language)
     blocks = list(_blocks(instrument, chosen))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from relmeasure.instruments.catalog import require_instrument
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,6 +41,7 @@ def instrument_page(instrument: Instrument) -> str:
     >>> print(instrument_page(load_instrument("tses-short")).splitlines()[0])
     # tses-short: Teachers' Sense of Efficacy Scale (TSES), short form (structure only)
     """
+    require_instrument(instrument)
     parts = [
         f"# {instrument.id}: {_plain(_first(instrument.title))}",
         f"<!-- made by: relmeasure show {instrument.id} --markdown; change the definition, not this page -->",

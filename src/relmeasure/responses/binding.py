@@ -23,6 +23,7 @@ from relmeasure.exceptions import (
     shorten,
     warn_user,
 )
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.answers import codes_expression
 from relmeasure.responses.codes import look, origin_shifts, unknown_codes_error, unknown_codes_warnings
@@ -287,13 +288,8 @@ def _notes(raised: Sequence[RelmeasureWarning]) -> tuple[Note, ...]:
     return notes_from(raised)
 
 
-def _scales(instrument: Any, scales: Sequence[str] | None) -> tuple[str, ...]:
-    if not isinstance(instrument, Instrument):
-        raise UnsupportedDataError(
-            f"instrument= takes an Instrument, not a {type(instrument).__name__}: "
-            "load one with relmeasure.load_instrument('...').",
-            type=type(instrument).__name__,
-        )
+def _scales(instrument: Instrument, scales: Sequence[str] | None) -> tuple[str, ...]:
+    require_instrument(instrument)
     if scales is None:
         return instrument.scale_ids
     if isinstance(scales, str):

@@ -11,8 +11,9 @@ import numpy as np
 
 from relmeasure.exceptions import ColumnNotFoundError, DataError, NonNumericError
 from relmeasure.responses.binding import WORKING
+from relmeasure.responses.frames import Source
 
-__all__ = ["GroupSums", "group_sums", "people_twice", "where_present"]
+__all__ = ["GroupSums", "group_sums", "label_text", "refuse_people_twice", "where_present"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -99,15 +100,37 @@ def where_present(frame: Any, parts: Mapping[str, Sequence[str]]) -> Any:
     return native.to_native()
 
 
-def people_twice(frame: Any, by: Sequence[str], person: str) -> tuple[int, dict[str, str]]:
-    """Return how many people have more than one row in a group, and one of them with the labels of the group."""
+STUDENT = "student_id"
+"""Column that is looked at for students with two rows, where no other is named."""
+
+
+def refuse_people_twice(source: Source, by: Sequence[str], student: str | None = None) -> None:
+    """Refuse students with two rows in a group: they would count twice, in gates of disclosure and in errors of means.
+
+    A lazy frame is looked at only where the column is named: it may hold more students than fit in memory.
+    """
+    name = student or STUDENT
+    if student is None and (name not in source.columns or name in by or source.lazy):
+        return
+    source.require([name], what="named")
+    count, example = _people_twice(source.frame, by, name)
+    if count:
+        where = ", ".join(f"{key} '{label}'" for key, label in example.items() if key != name)
+        raise DataError(
+            f"{count} students have more than one row, such as '{example[name]}' in {where}. Keep one row a student; "
+            "where the rows are waves, name their column in wave=, or take one wave.",
+            n_students=count,
+        )
+
+
+def _people_twice(frame: Any, by: Sequence[str], person: str) -> tuple[int, dict[str, str]]:
+    """How many people have more than one row in a group, and one of them with the labels of the group."""
     rows = f"{WORKING}rows"
-    native = nw.from_native(frame)
-    counts = native.group_by(*by, person, drop_null_keys=True).agg(nw.len().alias(rows)).filter(nw.col(rows) > 1)
+    counts = frame.group_by(*by, person, drop_null_keys=True).agg(nw.len().alias(rows)).filter(nw.col(rows) > 1)
     table = counts.collect() if isinstance(counts, nw.LazyFrame) else counts
     if not len(table):
         return 0, {}
-    return len(table), {name: _label(table[name].to_list()[0]) for name in (*by, person)}
+    return len(table), {name: label_text(table[name].to_list()[0]) for name in (*by, person)}
 
 
 def group_sums(
@@ -212,7 +235,7 @@ def _check_weights(table: nw.DataFrame[Any], weights: str) -> None:
 
 
 def _arranged(table: nw.DataFrame[Any], values: tuple[str, ...], by: list[str]) -> GroupSums:
-    keys = {key: [_label(value) for value in table[key].to_list()] for key in by}
+    keys = {key: [label_text(value) for value in table[key].to_list()] for key in by}
     named = [i for i in range(len(table)) if all(keys[key][i] != "nan" for key in by)]
     order = sorted(named, key=lambda i: tuple(keys[key][i] for key in by))
     columns = set(table.columns)
@@ -237,7 +260,7 @@ def _ratio(above: Array | None, below: Array | None) -> Array:
     return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
 
 
-def _label(value: Any) -> str:
+def label_text(value: Any) -> str:
     """Labels as text; whole floats (a nullable integer column in pandas) lose their ``.0``."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

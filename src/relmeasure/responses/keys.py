@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relmeasure.exceptions import KeyDirectionWarning, RelmeasureWarning, shorten
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.binding import UnknownCodes
 from relmeasure.responses.intake import scale_moments
@@ -87,6 +88,7 @@ def key_check(
     >>> key_check(instrument, answers).flagged  # R: psych::alpha(x, check.keys = TRUE)
     ()
     """
+    require_instrument(instrument)
     if isinstance(data, Mapping):
         moments: Mapping[str, Moments] = data
         wanted = tuple(data) if scales is None else tuple(scales)

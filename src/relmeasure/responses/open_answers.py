@@ -8,6 +8,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from relmeasure.responses.frames import open_frame
+from relmeasure.responses.groups import label_text
 
 __all__ = ["open_answers"]
 
@@ -27,5 +28,5 @@ def open_answers(data: Any, item: str, by: Sequence[str]) -> list[tuple[tuple[st
     found = []
     for labels, text in zip(groups, table[item].to_list(), strict=True):
         if isinstance(text, str) and text.strip():
-            found.append((tuple(str(label) for label in labels), text.strip()))
+            found.append((tuple(label_text(label) for label in labels), text.strip()))
     return sorted(found)

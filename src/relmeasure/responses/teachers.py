@@ -11,6 +11,7 @@ import numpy as np
 from relmeasure.exceptions import DataError, NonNumericError, shorten
 from relmeasure.responses.clusters import numbers
 from relmeasure.responses.frames import open_frame
+from relmeasure.responses.groups import label_text
 
 __all__ = ["columns_of", "teacher_scores"]
 
@@ -50,8 +51,8 @@ def teacher_scores(
         raise NonNumericError(f"Infinite values in {shorten(infinite)}: set them to missing, or correct them, first.")
     place = {label: k for k, label in enumerate(labels)}
     when = {label: k for k, label in enumerate(waves)}
-    home = [place.get(_text(v)) for v in frame[cluster].to_list()]
-    time = [0] * len(home) if wave is None else [when.get(_text(v)) for v in frame[wave].to_list()]
+    home = [place.get(label_text(v)) for v in frame[cluster].to_list()]
+    time = [0] * len(home) if wave is None else [when.get(label_text(v)) for v in frame[wave].to_list()]
     out = np.full((len(labels), len(waves), len(scores)), np.nan)
     seen: set[tuple[int, int]] = set()
     for row, (j, w) in enumerate(zip(home, time, strict=True)):
@@ -64,10 +65,6 @@ def teacher_scores(
     if not seen:
         raise DataError(
             f"No teacher of the teachers' data is a class of the students' data: compare '{cluster}' in both "
-            f"({shorten([_text(v) for v in frame[cluster].to_list()], 3)}; {shorten(labels, 3)})."
+            f"({shorten([label_text(v) for v in frame[cluster].to_list()], 3)}; {shorten(labels, 3)})."
         )
     return out
-
-
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

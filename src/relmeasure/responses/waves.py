@@ -13,6 +13,7 @@ import numpy as np
 from relmeasure.exceptions import DataError, NonNumericError, shorten
 from relmeasure.responses.clusters import numbers
 from relmeasure.responses.frames import open_frame
+from relmeasure.responses.groups import refuse_people_twice
 from relmeasure.samplestats.clusters import coded_labels, has_label
 
 __all__ = ["WaveRows", "as_waves", "declared_order", "wave_order"]
@@ -72,13 +73,16 @@ def as_waves(
 ) -> WaveRows:
     """Read a long frame: one row a student and wave, with score columns and the columns that say who and when.
 
-    Without ``student`` the students of each wave are different people. Rows without a class or wave are not used.
+    Without ``student`` the students of each wave are different people; a column "student_id" of an eager frame is then
+    looked at for students with two rows. Rows without a class or wave are not used.
     """
     source = open_frame(data)
     homes = (school,) if isinstance(school, str) else tuple(school or ())
     keys = [name for name in (cluster, wave, student, by, *homes) if name is not None]
     source.require(list(keys), what="named")
     source.require(list(scores), what="score")
+    if student is None:
+        refuse_people_twice(source, [name for name in (cluster, wave) if name is not None])
     needed = source.frame.select(*(nw.col(name) for name in dict.fromkeys([*keys, *scores])))
     frame = needed.collect() if isinstance(needed, nw.LazyFrame) else needed
     values = numbers({name: frame[name].to_numpy() for name in scores})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.results import Table
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class ItemDesign:
 
 def designs_of(instrument: Instrument, loading: float | Mapping[str, float]) -> list[ItemDesign]:
     """How every item with response options is answered."""
+    require_instrument(instrument)
     home = {item: scale for scale in reversed(instrument.scales) for item in scale.items}
     factors = [scale.id for scale in instrument.scales if scale.items]
     designs = []

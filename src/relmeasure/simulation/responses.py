@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from relmeasure.exceptions import OptionError
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.simulation.items import ItemDesign, designs_of
 from relmeasure.simulation.structure import (
     DEFAULT_ICC,
@@ -137,7 +138,7 @@ def simulate(
     (15, ['class_id', 'student_id'])
     """
     plan = _Plan(
-        instrument,
+        require_instrument(instrument),
         icc,
         loading,
         between_loading,

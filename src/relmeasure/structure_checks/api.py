@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from relmeasure._version import __version__
-from relmeasure.exceptions import OptionError, UnsupportedDataError
-from relmeasure.instruments.definition import Instrument
+from relmeasure.exceptions import OptionError
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.results import Note, Provenance, Status, Table
 from relmeasure.structural.fit import StructuralFit
 from relmeasure.structural.model_from_instrument import instrument_scales
@@ -19,7 +19,7 @@ from relmeasure.structure_checks.models import candidate_models, fit_all, revers
 from relmeasure.structure_checks.result import DimensionalityResult
 
 if TYPE_CHECKING:
-    from relmeasure.instruments.definition import Scale
+    from relmeasure.instruments.definition import Instrument, Scale
 
 __all__ = ["dimensionality"]
 
@@ -108,11 +108,7 @@ def dimensionality(
     >>> found.models["model"][-1] != found.best
     True
     """
-    if not isinstance(instrument, Instrument):
-        raise UnsupportedDataError(
-            f"dimensionality(instrument, data) needs an instrument first, not a {type(instrument).__name__}: its "
-            "scales are the factors to compare. Use rm.cfa for a model of your own."
-        )
+    require_instrument(instrument)
     if estimator not in ("ML", "MLM", "MLR"):
         raise OptionError.from_value("estimator", estimator, ("ML", "MLM", "MLR"))
     if missing not in ("listwise", "fiml"):

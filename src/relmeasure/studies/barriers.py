@@ -17,6 +17,7 @@ import numpy as np
 from relmeasure._version import __version__
 from relmeasure.disclosure import Suppression, suppress
 from relmeasure.exceptions import EstimationError, OptionError
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.panel.error_moments import class_means
 from relmeasure.panel.latent_moments import latent_moments, problem_of
 from relmeasure.panel.standing import Standing, standing_of
@@ -182,6 +183,7 @@ def barriers(
     >>> found.groups["group"][0], found.table["status"][0]
     ('high relationship, high practice', 'shown')
     """
+    require_instrument(instrument)
     if isinstance(practices, str) or not practices:
         raise OptionError(f"practices={practices!r}: give a list of score columns.")
     if min_disclose < 1:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from relmeasure._version import __version__
 from relmeasure.exceptions import (
-    ColumnNotFoundError,
     DataError,
     LevelError,
     ListwiseDeletionWarning,
     OptionError,
     RelmeasureWarning,
+    did_you_mean,
+    shorten,
 )
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.responses.binding import KeyedResponses, bound
-from relmeasure.responses.frames import Source
-from relmeasure.responses.groups import GroupSums, group_sums, people_twice, where_present
+from relmeasure.responses.groups import GroupSums, group_sums, label_text, refuse_people_twice, where_present
 from relmeasure.responses.waves import declared_order, wave_order
 from relmeasure.results import Note, Provenance
 from relmeasure.scoring.scores import score_with_warnings
@@ -25,7 +26,7 @@ from relmeasure.scoring.scores import score_with_warnings
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument
 
-__all__ = ["ClassData", "check_gates", "check_scales", "point_of_each", "read_classes"]
+__all__ = ["ClassData", "check_gates", "check_scales", "point_of_each", "read_classes", "roster_of"]
 
 
 @dataclass(frozen=True)
@@ -84,34 +85,10 @@ def read_classes(
     scored, more = score_with_warnings(instrument, responses, scales=list(scales))
     scored = where_present(scored, _reported_parts(instrument, scales))
     sums = group_sums(scored, scales, named, cuts=cuts, weights=weights)
-    _check_students(scored, responses.source, named, student)
+    refuse_people_twice(responses.source, named, student)
     dropped = _without_keys(responses.n_rows, int(sums.rows.sum()), named)
     kept = responses.warnings if raw is responses else ()
     return ClassData(scored, sums, responses.n_rows, [*raised, *more, *dropped], kept)
-
-
-STUDENT = "student_id"
-"""Column that is looked at for students with two rows, where no other is named."""
-
-
-def _check_students(scored: Any, source: Source, keys: Sequence[str], student: str | None) -> None:
-    """Refuse students with two rows in a class and wave: counts of rows would pass the gates of disclosure for them.
-
-    A lazy frame is looked at only where the column is named: it may hold more students than fit in memory.
-    """
-    name = student or STUDENT
-    if student is None and (name not in source.columns or name in keys or source.lazy):
-        return
-    if name not in source.columns:
-        raise ColumnNotFoundError.from_names([name], source.columns, what="named")
-    count, example = people_twice(scored, keys, name)
-    if count:
-        where = ", ".join(f"{key} '{label}'" for key, label in example.items() if key != name)
-        raise DataError(
-            f"{count} students have more than one row, such as '{example[name]}' in {where}. Keep one row a student; "
-            "where the rows are waves, name their column in wave=, or take one wave.",
-            n_students=count,
-        )
 
 
 def _reported_parts(instrument: Instrument, scales: Sequence[str]) -> dict[str, list[str]]:
@@ -138,6 +115,7 @@ def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[Relmeasur
 # --------------------------------------------------------------------------- checks
 def check_scales(instrument: Instrument, scales: Sequence[str] | None, level: str) -> tuple[str, ...]:
     """The scales that are wanted (default: all); those unknown or not valid at the level are refused."""
+    require_instrument(instrument)
     wanted = instrument.scale_ids if scales is None else (scales,) if isinstance(scales, str) else tuple(scales)
     if level not in {"class", "teacher", "school"}:
         raise OptionError.from_value("level", level, ("class", "teacher", "school"))
@@ -161,6 +139,25 @@ def check_gates(min_disclose: int, min_report: int, conf_level: float) -> None:
         raise OptionError(f"min_report={min_report} is below min_disclose={min_disclose}: it must not be.")
     if not 0 < conf_level < 1:
         raise OptionError(f"conf_level={conf_level}: a number between 0 and 1 is needed.")
+
+
+def roster_of(roster: Mapping[Any, int] | None, classes: Sequence[str]) -> dict[str, int]:
+    """Sizes by the label of the class as text; a class that stands twice or is not in the data is refused."""
+    given = [(label_text(label), size) for label, size in (roster or {}).items()]
+    found = dict(given)
+    if len(found) < len(given):
+        labels = [label for label, _ in given]
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise OptionError(f"roster= names class '{twice}' twice: give one size a class.", cluster=twice)
+    unknown = [label for label in found if label not in set(classes)]
+    if unknown:
+        raise OptionError(
+            f"roster= names {len(unknown)} classes that have no row in the data: {shorten(unknown)}."
+            f"{did_you_mean(unknown[0], classes)} The data have: {shorten(dict.fromkeys(classes))}. Correct the label, "
+            "or leave a class without answers out of the roster.",
+            clusters=unknown,
+        )
+    return found
 
 
 def point_of_each(

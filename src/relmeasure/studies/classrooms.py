@@ -20,7 +20,7 @@ from relmeasure.multilevel.resampling import bootstrap_interval, icc_of
 from relmeasure.multilevel.variance import OneWay, profile_interval
 from relmeasure.responses.groups import group_sums
 from relmeasure.results import Note, Provenance, Result, Status, Table, announce
-from relmeasure.studies.class_data import check_gates, check_scales, point_of_each, read_classes
+from relmeasure.studies.class_data import check_gates, check_scales, point_of_each, read_classes, roster_of
 from relmeasure.studies.class_subgroups import SubgroupWave
 from relmeasure.studies.class_waves import LOW, REPORTABLE, SUPPRESSED, ClassWave, Columns, Gates, stacked, waves_of
 
@@ -154,7 +154,8 @@ def classroom_scores(
         Column with sampling weights of students, above zero. Means, shares and totals are weighted; variances, ``sd``
         and the gates are not.
     roster : mapping of class to int, optional
-        Students on the roll: gives response rates and the finite-population correction.
+        Students on the roll: gives response rates and the finite-population correction. Labels match as text, so 7 is
+        the class 7 of a column of numbers.
     below : float or mapping of scale to float, optional
         Point of the scale; the share of students below it is reported.
     scales : sequence of str, optional
@@ -193,7 +194,10 @@ def classroom_scores(
     LevelError
         A scale is not valid at ``level``.
     DataError
-        A class lies in two schools, a roster is smaller than the number of answers, or a weight is not above zero.
+        A student twice in a class and wave, a class in two schools, a roster smaller than the number of answers, a
+        weight that is not above zero.
+    OptionError
+        A roster for a class that has no row in the data.
 
     References
     ----------
@@ -213,11 +217,12 @@ def classroom_scores(
     check_gates(min_disclose, min_report, conf_level)
     _check_interval(interval, n_boot)
     cuts = point_of_each("below", below, wanted, instrument)
-    gates = Gates(min_disclose, min_report, min_reliability, conf_level, dict(roster or {}), cuts)
     keys = [name for name in (school, cluster, wave) if name is not None]
     if by in keys:
         raise OptionError(f"Column '{by}' is named for two things: each argument names a column of its own.")
     read = read_classes(instrument, data, wanted, keys, unknown=unknown, cuts=cuts, weights=weights, student=student)
+    rolls = roster_of(roster, read.sums.keys[cluster])
+    gates = Gates(min_disclose, min_report, min_reliability, conf_level, rolls, cuts)
     order = read.wave_order(wave)
     waves = waves_of(read.sums, instrument, wanted, gates, cluster=cluster, school=school, wave=wave, order=order)
     blocks = [block for one in waves for block in one.class_columns()]

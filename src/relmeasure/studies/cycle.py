@@ -15,6 +15,7 @@ import numpy as np
 from relmeasure._version import __version__
 from relmeasure.classical.preparation import check_conf_level
 from relmeasure.exceptions import DuplicateRowsWarning, OptionError, shorten
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.instruments.definition import Instrument
 from relmeasure.panel import defence, wave_models, within_between
 from relmeasure.panel.models import cross_lagged_syntax
@@ -153,7 +154,7 @@ def reciprocity(
     check_conf_level(conf_level)
     _check_counts(n_splits=n_splits, n_boot=n_boot, workers=workers)
     scores = _scores(relationship, practices)
-    given = (instruments,) if isinstance(instruments, Instrument) else tuple(instruments)
+    given = _given(instruments)
     scored = _scored(data, given, scores)
     rows = as_waves(scored, scores=scores, cluster=cluster, wave=wave, student=student, by=by, school=school)
     study = ReciprocalStudy(rows, relationship, tuple(practices), conf_level)
@@ -212,6 +213,12 @@ def _check_counts(**counts: int) -> None:
             raise OptionError(f"{name}={value}: {smallest} is the least.")
     if counts["n_boot"] == 1:
         raise OptionError("n_boot=1: one draw has no quantiles. 1,000 is usual; 0 leaves the bootstrap out.")
+
+
+def _given(instruments: Any) -> tuple[Instrument, ...]:
+    """The instruments as a tuple, one or several."""
+    listed = isinstance(instruments, Sequence) and not isinstance(instruments, str)
+    return tuple(require_instrument(one, "instruments") for one in (instruments if listed else (instruments,)))
 
 
 def _scored(data: Any, instruments: tuple[Instrument, ...], scores: Sequence[str]) -> Any:

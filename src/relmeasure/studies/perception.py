@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from relmeasure.exceptions import FewClustersWarning, ListwiseDeletionWarning, OptionError, RelmeasureWarning, shorten
+from relmeasure.exceptions import (
+    DataError,
+    FewClustersWarning,
+    ListwiseDeletionWarning,
+    OptionError,
+    RelmeasureWarning,
+    shorten,
+)
 from relmeasure.multilevel.raters import interrater
 from relmeasure.responses.groups import group_sums
 from relmeasure.responses.labelled import column_names
@@ -22,7 +29,7 @@ from relmeasure.results import Note, Provenance, Result, Status, Table, announce
 from relmeasure.studies.class_data import ClassData, check_gates, read_classes
 from relmeasure.studies.class_waves import ClassWave, Gates, t_quantile, waves_of
 from relmeasure.studies.response_surface import response_surface
-from relmeasure.studies.views import TeacherView, Views, paired_scales, read_teachers, views_of
+from relmeasure.studies.views import TeacherView, Views, paired_scales, read_teachers, require_classes, views_of
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument
@@ -74,6 +81,9 @@ class PerceptionGap(Result):
         level = f"{self.conf_level:.0%}"
         lines = []
         for row in self.overall.rows():
+            if not row["n_classes"]:
+                lines.append(f"{row['scale']}: no class has both views and enough students.")
+                continue
             gap = f"gap {row['gap']:+.1f} of 100 [{row['gap_lower']:.1f}, {row['gap_upper']:.1f}]"
             agree = f"agreement ICC(A,1) {row['icc_absolute']:.2f}, rank correlation {row['rank_correlation']:.2f}"
             real = f"correlation {row['correlation']:.2f}, corrected for unreliability {row['corrected']:.2f}"
@@ -162,7 +172,7 @@ def perception_gap(
     OptionError
         Forms handed in the wrong way round, no common scale, an unknown outcome.
     DataError
-        Two rows for a class in the teachers' data.
+        Two rows for a class in the teachers' data, a student twice in a class, no class with both views.
     UnsupportedDataError
         A scale that is reported by norms.
 
@@ -188,6 +198,7 @@ def perception_gap(
         raise OptionError(f"n_boot={n_boot}: at least one draw is needed.")
     pairs = paired_scales(teacher_instrument, student_instrument, scales)
     own = teacher_cluster or cluster
+    require_classes((teacher_data, own), (student_data, cluster))
     from_teacher = outcome is not None and outcome in column_names(teacher_data)
     extra = [outcome] if from_teacher and outcome is not None else []
     teachers, raised = read_teachers(
@@ -208,9 +219,8 @@ def perception_gap(
         overall.append(whole_scale)
         if target is not None:
             z = np.array([target.get(label, math.nan) for label in views.labels])
-            found = response_surface(
-                (views.teacher - 50) / _UNIT, (views.students - 50) / _UNIT, z, conf_level=conf_level
-            )
+            both = ((view - 50) / _UNIT for view in (views.teacher, views.students))
+            found = response_surface(*both, z, conf_level=conf_level)
             surface += [{"scale": pair[0]} | row for row in found]
     raised += _few(overall)
     return PerceptionGap(
@@ -368,7 +378,16 @@ def _outcome(
 
 
 def _unmatched(teachers: TeacherView, classes: ClassWave) -> list[RelmeasureWarning]:
+    """Say how many stand alone on either side; where nobody has a counterpart, the labels are not the same thing."""
     alone, without = set(teachers.labels) - set(classes.labels), set(classes.labels) - set(teachers.labels)
+    if len(alone) == len(teachers.labels):
+        raise DataError(
+            f"No class of the teachers' data is a class of the students' data: the teachers' are such as "
+            f"{shorten(teachers.labels, 3) or 'none'}; the students' such as {shorten(classes.labels, 3)}. Give a "
+            "class the same label in both, or name other columns with cluster= and teacher_cluster=.",
+            teachers=sorted(alone),
+            classes=sorted(without),
+        )
     if not alone and not without:
         return []
     text = f"{len(alone)} teachers have no students in the data and {len(without)} classes no teacher: not compared."

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from relmeasure._version import __version__
 from relmeasure.exceptions import DataError, OptionError
-from relmeasure.responses.groups import GroupSums, group_sums
+from relmeasure.instruments.catalog import require_instrument
+from relmeasure.responses.groups import GroupSums
 from relmeasure.responses.open_answers import open_answers
-from relmeasure.results import Provenance, Result, Status, Table
-from relmeasure.scoring import score
+from relmeasure.results import Note, Provenance, Result, Status, Table, announce
+from relmeasure.studies.class_data import read_classes
+from relmeasure.studies.class_waves import linked_scales
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument
 
 __all__ = ["PracticeTrial", "practice_trial"]
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +42,15 @@ class PracticeTrial(Result):
         all pairs), ``reason``.
     lessons : Table
         One row a class, lesson and scale: ``cluster``, ``phase``, ``lesson``, ``scale``, ``n``, ``mean``, ``se``,
-        ``status`` ("suppressed" below ``min_disclose`` students).
+        ``status`` ("suppressed" where fewer than ``min_disclose`` students have a score; scales that share items are
+        hidden together).
     comments : Table
-        ``cluster``, ``lesson``, ``item``, ``comment``: open answers of lessons with enough students, in the order of
-        the alphabet, so that the order of rows does not tell who wrote them.
+        ``cluster``, ``lesson``, ``item``, ``comment``: open answers of lessons of which every scale is shown, in the
+        order of the alphabet, so that the order of rows does not tell who wrote them.
     min_disclose : int
     conf_level : float
     status : Status
+    warnings : tuple of Note
     provenance : Provenance
     """
 
@@ -57,6 +60,7 @@ class PracticeTrial(Result):
     min_disclose: int
     conf_level: float
     status: Status
+    warnings: tuple[Note, ...] = ()
     provenance: Provenance | None = None
 
     def _table(self) -> Table:
@@ -75,9 +79,9 @@ class PracticeTrial(Result):
                 f"{row['n_trial']} lessons of the trial; change {row['change']:+.2f} [{row['lower']:+.2f}, "
                 f"{row['upper']:+.2f}]; {row['nap']:.0%} of pairs of lessons are in favour of the trial (NAP)."
             )
-        lines.append(f"{len(self.comments)} comments of lessons with at least {self.min_disclose} students.")
+        lines.append(f"{len(self.comments)} comments of lessons with answers of at least {self.min_disclose} students.")
         lines.append("Lessons before and during a trial differ in more than the trial: this does not show a cause.")
-        return "\n".join([*lines, *self.status.reasons])
+        return "\n".join([*lines, *self.status.reasons, *(note.summary() for note in self.warnings)])
 
 
 def practice_trial(
@@ -89,6 +93,7 @@ def practice_trial(
     cluster: str = "class_id",
     baseline: str = "baseline",
     trial: str = "trial",
+    student: str | None = None,
     scales: Sequence[str] | None = None,
     min_disclose: int = 6,
     conf_level: float = 0.95,
@@ -112,9 +117,12 @@ def practice_trial(
         Columns with the phase, the lesson (date or number) and the class.
     baseline, trial : str
         What the phase column says of lessons before and during the trial; other phases are not used.
+    student : str, optional
+        Column with the student: nobody may stand for two in a lesson. Without it "student_id" is looked at where an
+        eager frame has it.
     scales : sequence of str, optional
     min_disclose : int
-        Lessons with fewer answers are not shown and not used, and their comments are not listed.
+        Lessons in which fewer students have a score are not shown and not used, and their comments are not listed.
     conf_level : float
     unknown : {"raise", "missing"}
 
@@ -125,13 +133,14 @@ def practice_trial(
     Raises
     ------
     DataError
-        No row of one of the phases.
+        No row of one of the phases; a student with two rows in a lesson.
 
     Notes
     -----
-    Missing data: students with a score. Interval: Welch's t over lessons; it needs two lessons in each phase. Lessons
-    are taken as independent; a trend over lessons, or students who change with the seasons, would show as a change
-    too.
+    Missing data: students with a score; rows without a class, lesson or phase are not used, and counted in a warning. A
+    comment without a score does not count as an answer. Interval: Welch's t over lessons; it needs two lessons in each
+    phase. Lessons are taken as independent; a trend over lessons, or students who change with the seasons, would show
+    as a change too.
 
     References
     ----------
@@ -150,16 +159,19 @@ def practice_trial(
     """
     if baseline == trial:
         raise OptionError(f"baseline and trial are both {trial!r}: they name two values of the phase column.")
-    wanted = tuple(scales) if scales is not None else instrument.scale_ids
-    scored = score(instrument, data, scales=list(wanted), unknown=unknown)
-    sums = group_sums(scored, wanted, [cluster, phase, lesson])
+    require_instrument(instrument)
+    wanted = instrument.scale_ids if scales is None else (scales,) if isinstance(scales, str) else tuple(scales)
+    keys = (cluster, phase, lesson)
+    read = read_classes(instrument, data, wanted, keys, unknown=unknown, student=student)
+    sums = read.sums
     for name in (baseline, trial):
         if name not in sums.keys[phase]:
             seen = ", ".join(sorted(set(sums.keys[phase]))) or "nothing"
             raise DataError(
                 f"Column '{phase}' never says '{name}'; it says: {seen}. Name the phases in baseline=, trial=."
             )
-    lessons = [row for k in range(len(wanted)) for row in _lessons(sums, k, (cluster, phase, lesson), min_disclose)]
+    shown = _shown(sums, linked_scales(instrument, wanted), min_disclose)
+    lessons = [row for k in range(len(wanted)) for row in _lessons(sums, k, keys, shown[:, k])]
     rows = [
         _change(
             cls, name, [r for r in lessons if r["cluster"] == cls and r["scale"] == name], baseline, trial, conf_level
@@ -167,23 +179,29 @@ def practice_trial(
         for cls in dict.fromkeys(sums.keys[cluster])
         for name in wanted
     ]
-    enough = _enough(sums, (cluster, phase, lesson), min_disclose)
+    enough = {tuple(sums.keys[key][j] for key in keys) for j in np.flatnonzero(shown.all(axis=1))}
     return PracticeTrial(
         table=Table.from_rows(rows),
         lessons=Table.from_rows(lessons),
-        comments=_comments(instrument, data, (cluster, phase, lesson), enough),
+        comments=_comments(instrument, read.scored, keys, enough),
         min_disclose=min_disclose,
         conf_level=conf_level,
         status=_status(rows),
-        provenance=Provenance(
-            "practice_trial", __version__, int(sums.rows.sum()), int(sums.n.max(axis=1).sum()), "students with a score",
-            instrument.label,
-        ),
-    )  # fmt: skip
+        warnings=(*read.kept, *announce(read.raised)),
+        provenance=read.provenance("practice_trial", instrument),
+    )
 
 
 # --------------------------------------------------------------------------- parts
-def _lessons(sums: GroupSums, k: int, keys: tuple[str, str, str], minimum: int) -> list[dict[str, Any]]:
+def _shown(sums: GroupSums, linked: Sequence[Sequence[int]], minimum: int) -> Array:
+    """Lessons by scales: whether enough students have a score on the scale and on those that share items with it."""
+    out = np.zeros(sums.n.shape, dtype=bool)
+    for places in linked:
+        out[:, list(places)] = (sums.n[:, list(places)].min(axis=1) >= minimum)[:, None]
+    return out
+
+
+def _lessons(sums: GroupSums, k: int, keys: tuple[str, str, str], shown: Array) -> list[dict[str, Any]]:
     cluster, phase, lesson = keys
     freedom = float(np.maximum(sums.n[:, k] - 1, 0).sum())
     pooled = float(sums.within[:, k].sum()) / freedom if freedom else math.nan
@@ -192,7 +210,7 @@ def _lessons(sums: GroupSums, k: int, keys: tuple[str, str, str], minimum: int) 
         n = float(sums.n[j, k])
         row: dict[str, Any] = {"cluster": sums.keys[cluster][j], "phase": sums.keys[phase][j]}
         row |= {"lesson": sums.keys[lesson][j], "scale": sums.names[k]}
-        if n < minimum:
+        if not shown[j]:
             rows.append(row | {"n": None, "mean": math.nan, "se": math.nan, "status": "suppressed"})
         else:
             error = math.sqrt(pooled / n)
@@ -232,11 +250,6 @@ def _welch(before: Array, during: Array, change: float, conf_level: float) -> di
         "upper": change + margin,
         "pvalue": 2 * float(stdtr(freedom, -abs(change) / error)),
     }
-
-
-def _enough(sums: GroupSums, keys: tuple[str, str, str], minimum: int) -> set[tuple[str, ...]]:
-    """Lessons in which enough students answered."""
-    return {tuple(sums.keys[key][j] for key in keys) for j in np.flatnonzero(sums.rows >= minimum)}
 
 
 def _comments(instrument: Instrument, data: Any, keys: tuple[str, str, str], enough: set[tuple[str, ...]]) -> Table:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from relmeasure.exceptions import DataError, OptionError, UnsupportedDataError, shorten
+from relmeasure.exceptions import ColumnNotFoundError, DataError, OptionError, UnsupportedDataError, shorten
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.responses.binding import KeyedResponses, Responses, bound
+from relmeasure.responses.frames import open_frame
 from relmeasure.responses.labelled import read_columns
 from relmeasure.scoring.scores import score_with_warnings
 from relmeasure.studies.class_waves import ClassWave, ScaleClasses
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from relmeasure.exceptions import RelmeasureWarning
     from relmeasure.instruments.definition import Instrument
 
-__all__ = ["TeacherView", "Views", "paired_scales", "read_teachers", "to_pomp", "views_of"]
+__all__ = ["TeacherView", "Views", "paired_scales", "read_teachers", "require_classes", "to_pomp", "views_of"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -61,6 +63,8 @@ def paired_scales(
     teacher: Instrument, student: Instrument, scales: Sequence[str] | Mapping[str, str] | None
 ) -> dict[str, str]:
     """Teacher scale to student scale: as given, or the ids that both forms have."""
+    require_instrument(teacher, "teacher_instrument")
+    require_instrument(student, "student_instrument")
     if teacher.reporter == "student" and student.reporter != "student":
         raise OptionError(
             f"'{teacher.id}' is answered by students and '{student.id}' by a {student.reporter}: "
@@ -81,6 +85,20 @@ def paired_scales(
             if name not in instrument.scale_ids:
                 raise OptionError.from_value("scales", name, instrument.scale_ids)
     return pairs
+
+
+def require_classes(teachers: tuple[Any, str], students: tuple[Any, str]) -> None:
+    """Raise unless both data sets have their column with the class, and say which one lacks it."""
+    for (data, name), whose, argument in (
+        (teachers, "teachers'", "teacher_cluster="),
+        (students, "students'", "cluster="),
+    ):
+        raw = data.responses if isinstance(data, KeyedResponses) else data
+        source = raw.source if isinstance(raw, Responses) else open_frame(raw)
+        if name not in source.columns:
+            columns = [str(column) for column in source.columns]
+            remedy = f" This is about the {whose} data: name their column with the class in {argument}."
+            raise ColumnNotFoundError.from_names([name], columns, what="class", remedy=remedy)
 
 
 def to_pomp(instrument: Instrument, scale: str, values: Array) -> Array:

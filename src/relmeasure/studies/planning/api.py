@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Literal, get_args
 
 from relmeasure.exceptions import OptionError
+from relmeasure.instruments.catalog import require_instrument
 from relmeasure.studies.planning.answer import Plan
 
 __all__ = ["Question", "plan"]
@@ -82,9 +83,8 @@ def plan(question: Question, **design: Any) -> Plan:
         if name not in known:
             raise OptionError.from_value(f"argument of the question '{question}'", name, list(known))
     lacking = [name for name, p in known.items() if p.default is inspect.Parameter.empty and name not in design]
-    named = design.get("instrument")
-    if isinstance(named, str):
-        raise OptionError(f"instrument='{named}' is a name: hand in rm.load_instrument('{named}').")
+    if design.get("instrument") is not None:
+        require_instrument(design["instrument"])
     if lacking:
         raise OptionError(f"The question '{question}' needs {', '.join(f'{name}=' for name in lacking)}.")
     return ask(**design)
