@@ -207,6 +207,25 @@ def test_roster_matches_numbers_and_names_what_it_does_not_find(instrument: Inst
         classroom_scores(instrument, numbered, roster={12: 40, "12": 41})
 
 
+def test_teachers_beside_classes_are_protected_in_one_call(instrument: Instrument) -> None:
+    """A teacher with a class of 4 and one of 20: the total of 24 and the visible class would give the four away."""
+    sizes = [4, 9, 20, 20, 20, 20, 20, 20]
+    data = simulate(instrument, n_clusters=8, cluster_size=sizes, icc=0.3, rng=1)
+    teachers = dict(
+        zip(sorted(data["class_id"].unique()), ["t1", "t2", "t1", "t2", "t3", "t3", "t4", "t4"], strict=True)
+    )
+    result = classroom_scores(
+        instrument, data.assign(teacher=data["class_id"].map(teachers)), scales=["care"], school="teacher"
+    )
+    shown = {row["cluster"]: row["n"] for row in result.table.rows() if row["n"] is not None}
+    totals = {row["total"]: row["n"] for row in result.totals.rows() if row["n"] is not None}
+    for teacher, n in totals.items():
+        mine = [label for label, home in teachers.items() if teacher in (home, "all")]
+        hidden = [label for label in mine if label not in shown]
+        assert len(hidden) != 1 or n - sum(shown[label] for label in mine if label in shown) >= 6
+    assert "all" in totals
+
+
 def test_order_and_labels_do_not_matter(instrument: Instrument, answers: Any) -> None:
     """Shuffled rows, same table."""
     shuffled = answers.sample(frac=1, random_state=1)

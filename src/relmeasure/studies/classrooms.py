@@ -105,7 +105,7 @@ def classroom_scores(
     school: str | None = None,
     by: str | None = None,
     weights: str | None = None,
-    roster: Mapping[str, int] | None = None,
+    roster: Mapping[Any, int] | None = None,
     below: float | Mapping[str, float] | None = None,
     scales: Sequence[str] | None = None,
     min_disclose: int = 6,

@@ -219,8 +219,8 @@ def perception_gap(
         overall.append(whole_scale)
         if target is not None:
             z = np.array([target.get(label, math.nan) for label in views.labels])
-            both = ((view - 50) / _UNIT for view in (views.teacher, views.students))
-            found = response_surface(*both, z, conf_level=conf_level)
+            x, y = ((view - 50) / _UNIT for view in (views.teacher, views.students))
+            found = response_surface(x, y, z, conf_level=conf_level)
             surface += [{"scale": pair[0]} | row for row in found]
     raised += _few(overall)
     return PerceptionGap(
