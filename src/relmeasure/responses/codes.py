@@ -102,15 +102,14 @@ def _number(value: Any) -> float | None:
 
 
 def _array_facts(frame: Frame, plan: ItemPlan) -> Seen | None:
-    """The same from a NumPy column, with fewer passes over memory; None for other engines."""
+    """The same from a pandas column as an array, with fewer passes over memory; None for other engines."""
     if isinstance(frame, nw.LazyFrame) or not frame.implementation.is_pandas():
         return None
     import numpy as np
 
     native = frame.get_column(plan.column).to_native()
-    if not isinstance(native.dtype, np.dtype):
-        return None
-    values = native.to_numpy()
+    plain = isinstance(native.dtype, np.dtype)
+    values = native.to_numpy() if plain else native.to_numpy(dtype=np.float64, na_value=np.nan)  # nullable types
     if len(values) == 0:
         return Seen()
     low, high = _number(np.fmin.reduce(values)), _number(np.fmax.reduce(values))

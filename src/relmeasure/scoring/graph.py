@@ -15,6 +15,7 @@ import narwhals.stable.v2 as nw
 from relmeasure.instruments.definition import Instrument, MissingReason, Norms, Scale
 from relmeasure.responses.binding import WORKING
 from relmeasure.responses.items import ItemPlan
+from relmeasure.scoring.tallies import Tallies
 
 __all__ = ["REASONS", "Graph", "round_half_up"]
 
@@ -48,6 +49,8 @@ class Graph:
         Output columns of each scale: score, n_valid, reason. Scales without one are worked out in passing.
     reason_codes : bool
         Give reasons as positions in a list of words (``words``) instead of words.
+    tallies : Tallies, optional
+        Takes counts and sums of items off the expressions, where it can.
     stages : list of list of expressions
     words : dict
         The list of each reason column, where positions are given.
@@ -57,6 +60,7 @@ class Graph:
     plans: Mapping[str, ItemPlan]
     names: Mapping[str, tuple[str, str, str]]
     reason_codes: bool = False
+    tallies: Tallies | None = None
     stages: list[list[nw.Expr]] = field(default_factory=list)
     words: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
     _done: dict[str, _Scored] = field(default_factory=dict)
@@ -81,9 +85,8 @@ class Graph:
         plans = [self.plans[item] for item in scale.items]
         answers = [self._answer(plan) for plan in plans]
         m = len(plans)
-        n = self.add(1, f"{WORKING}n_{scale.id}", _answered(answers))
+        n, raw = self._tally(scale, plans, answers)
         classes = {why: self._class_count(scale, plans, why) for why in _CLASSES}
-        raw = self.add(1, f"{WORKING}sum_{scale.id}", self._sum(scale, plans, answers))
         total, answered = raw.cast(nw.Float64), n.cast(nw.Float64)
         method = scale.scoring.method
         if method == "sum":
@@ -96,6 +99,14 @@ class Graph:
         else:
             value = total / answered
         return _Part(2, m, n, n, classes, value, "too_few_answers")
+
+    def _tally(self, scale: Scale, plans: Sequence[ItemPlan], answers: Sequence[str]) -> tuple[nw.Expr, nw.Expr]:
+        """How many items were answered, and the sum of their keyed values."""
+        names = (f"{WORKING}n_{scale.id}", f"{WORKING}sum_{scale.id}")
+        same = scale.scoring.method != "pomp" or _same_range(plans) is not None
+        if self.tallies is not None and same and self.tallies.add(plans, *names):
+            return nw.col(names[0]), nw.col(names[1])
+        return self.add(1, names[0], _answered(answers)), self.add(1, names[1], self._sum(scale, plans, answers))
 
     def _answer(self, plan: ItemPlan) -> str:
         """Name of the column of an item's answers, null where there is none."""

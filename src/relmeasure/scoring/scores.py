@@ -20,6 +20,7 @@ from relmeasure.exceptions import (
 from relmeasure.instruments.definition import Instrument, Level
 from relmeasure.responses.binding import KeyedResponses, Responses, UnknownCodes, bound
 from relmeasure.scoring.graph import Graph
+from relmeasure.scoring.tallies import Tallies
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,11 +197,14 @@ def _run(responses: Responses, names: dict[str, tuple[str, str, str]]) -> nw.Dat
     if (blank := source.no_rows(dict(types))) is not None:
         return source.owned.with_columns(*blank)
     by_code = source.engine == "pandas"
-    graph = Graph(responses.instrument, responses.plans, names, reason_codes=by_code)
-    for scale in names:
-        graph.scored(scale)
     if isinstance(work, nw.DataFrame):
         work = work.select(*dict.fromkeys(plan.column for plan in responses.plans.values()))
+    tallies = Tallies(work.to_native()) if by_code else None
+    graph = Graph(responses.instrument, responses.plans, names, reason_codes=by_code, tallies=tallies)
+    for scale in names:
+        graph.scored(scale)
+    if tallies is not None and isinstance(work, nw.DataFrame):
+        work = tallies.onto(work)
     for stage in graph.stages:
         if stage:
             work = work.with_columns(*stage)
