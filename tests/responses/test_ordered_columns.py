@@ -22,6 +22,8 @@ from tests.support import Constructor
 
 WORDS = ["never", "some", "often", "always"]  # not in the order of the alphabet
 ITEMS = ["a", "b", "c", "d"]
+CONNECTIONS: list[Any] = []
+"""Kept open: a relation of an older DuckDB does not keep its connection alive."""
 
 
 def codes() -> pd.DataFrame:
@@ -57,6 +59,7 @@ def _duckdb(frame: pd.DataFrame) -> Any:
     import duckdb
 
     connection = duckdb.connect()
+    CONNECTIONS.append(connection)
     connection.execute(f"create type answer as enum ({', '.join(map(repr, WORDS))})")
     connection.register("given", frame.astype(object).where(frame.notna(), None).assign(k=range(len(frame))))
     columns = ", ".join(f"{name}::answer as {name}" for name in ITEMS)
