@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import relmeasure as rm
@@ -15,10 +17,14 @@ from relmeasure.exceptions import (
     DataError,
     DuplicateRowsWarning,
     FewClustersWarning,
+    ListwiseDeletionWarning,
     NonNumericError,
     OptionError,
     TooFewObservationsError,
 )
+from relmeasure.panel.defence import in_halves
+from relmeasure.panel.reciprocal import ReciprocalStudy
+from relmeasure.responses.waves import as_waves
 from relmeasure.studies.cycle import ReciprocityResult, reciprocity
 from tests.panel.test_latent_moments import draw
 from tests.support import Constructor
@@ -27,8 +33,6 @@ CALL: dict[str, Any] = {"cluster": "teacher_id", "wave": "wave", "relationship":
 
 
 def _long(seed: int = 3, **design: Any) -> Any:
-    import pandas as pd
-
     values, code = draw(np.random.default_rng(seed), **design)
     wave = np.where(np.isnan(values[:, 0]), 2, 1)
     frame = pd.DataFrame({"teacher_id": code, "wave": wave})
@@ -94,8 +98,6 @@ def test_sensitivity_by_its_formula(result: ReciprocityResult) -> None:
 
 def test_halo_alone_gives_no_corrected_association() -> None:
     """No true lags, strong halo: uncorrected associations between classes are inflated, corrected ones are not."""
-    import pandas as pd
-
     rng = np.random.default_rng(9)
     teacher = np.repeat(np.arange(150), 12)
     halo = rng.normal(size=len(teacher))
@@ -120,8 +122,6 @@ def test_several_practices_are_modelled_in_pairs_and_jointly(long: Any) -> None:
 
 def test_three_waves_are_taken_in_steps(long: Any) -> None:
     """Each pair of successive waves, in order of the numbers."""
-    import pandas as pd
-
     third = _long(seed=8).query("wave == 2").assign(wave=10)
     frame = reciprocity(pd.concat([third, long]), **CALL, n_splits=0).to_frame()
     steps = frame[frame["model"] == "pair"]
@@ -130,8 +130,6 @@ def test_three_waves_are_taken_in_steps(long: Any) -> None:
 
 def test_a_wave_handed_in_twice_is_said(long: Any) -> None:
     """Copied answers make the scores of two waves dependent: no estimate, a reason."""
-    import pandas as pd
-
     copied = pd.concat([long[long["wave"] == 2].assign(wave=3), long])
     frame = reciprocity(copied, **CALL, n_splits=0).to_frame()
     bad = frame[frame["from_wave"] == "2"]
@@ -151,8 +149,6 @@ def test_one_wave_has_no_direction(long: Any) -> None:
 
 def test_students_followed_over_waves_share_their_errors() -> None:
     """With student ids the errors covary across waves; the stable halo of a student is not a class lag."""
-    import pandas as pd
-
     rng = np.random.default_rng(4)
     teacher = np.repeat(np.arange(120), 15)
     person = rng.normal(size=len(teacher))
@@ -231,8 +227,6 @@ def test_power_by_its_formula(long: Any) -> None:
 
 def _three_waves(teachers: int = 150) -> Any:
     """Stable differences and lags within teachers over three waves of other students each."""
-    import pandas as pd
-
     rng = np.random.default_rng(12)
     stable, now = rng.normal(size=(teachers, 2)), rng.normal(size=(teachers, 2))
     home = np.repeat(np.arange(teachers), 18)
@@ -265,8 +259,6 @@ def _wide(data: Any) -> Any:
 
 def test_instruments_are_scored_and_their_invariance_tested_first() -> None:
     """From raw answers of two waves to the answer in one call."""
-    import pandas as pd
-
     care, practice = (rm.load_instrument(name) for name in ("relationship-student", "practice-student"))
     scale = practice.scale_ids[0]
     waves = [
@@ -288,8 +280,6 @@ def test_instruments_are_scored_and_their_invariance_tested_first() -> None:
 
 def test_the_same_students_are_tested_over_waves_as_persons() -> None:
     """With student=, invariance is that of the same people over time."""
-    import pandas as pd
-
     care, practice = (rm.load_instrument(name) for name in ("relationship-student", "practice-student"))
     scale = practice.scale_ids[0]
     parts = [rm.simulate(i, n_clusters=60, cluster_size=15, icc=0.3, rng=4) for i in (care, practice)]
@@ -304,8 +294,6 @@ def test_the_same_students_are_tested_over_waves_as_persons() -> None:
 
 def test_a_file_handed_in_twice_is_noticed(long: Any) -> None:
     """All rows of every class twice, or of one class; not chance repetitions of coarse scores."""
-    import pandas as pd
-
     small = long[long["teacher_id"] < 60]
     with pytest.warns(DuplicateRowsWarning, match="60 of 60 classes"):
         reciprocity(pd.concat([small, small]), **CALL, n_splits=0)
@@ -370,8 +358,6 @@ def test_one_student_a_class_is_not_called_corrected(long: Any) -> None:
 
 
 def test_waves_follow_the_order_that_is_declared(long: Any) -> None:
-    import pandas as pd
-
     names = pd.Categorical(np.where(long["wave"] == 1, "spring", "fall"), ["winter", "spring", "fall"], ordered=True)
     wanted = reciprocity(long, **CALL, n_splits=0)
     ordered = reciprocity(long.assign(wave=names), **CALL, n_splits=0)
@@ -399,8 +385,6 @@ def test_counts_outside_their_range(long: Any, option: dict[str, Any]) -> None:
 @pytest.mark.shared
 def test_real_ratings_within_and_between(shared_reference: Path) -> None:
     """Five countries, one wave: correlations within and between classes in the published ranges."""
-    import pandas as pd
-
     data = pd.read_csv(shared_reference / "data" / "gti_students" / "data.csv")
     instrument = rm.load_instrument("gti-student")
     practices = ["clarity", "cognitive_activation", "feedback", "teacher_support"]
@@ -409,3 +393,125 @@ def test_real_ratings_within_and_between(shared_reference: Path) -> None:
     assert min(found.association["within_r"]) > 0.33
     assert max(found.association["within_r"]) < 0.66
     assert min(found.association["between_r_observed"]) > 0.55
+
+
+# --------------------------------------------------------------------------- who carries an effect, and how sure one can be
+def test_one_school_is_refused_and_a_band_of_one_school_told(long: Any) -> None:
+    """What one school does says nothing of the next: no standard error of zero, no bounds that are missing."""
+    with pytest.raises(TooFewObservationsError, match=r"school= names one school \('s1'\)"):
+        reciprocity(long.assign(school="s1"), **CALL, school="school", n_splits=0)
+    alone = long.assign(school=np.where(long["grade_band"] == "4-6", "s0", long["school"].astype(str)))
+    with pytest.warns(FewClustersWarning, match="4-6: 1,"):
+        found = reciprocity(alone, **CALL, school="school", by="grade_band", n_splits=0)
+    frame = found.to_frame().set_index("by")
+    assert frame.loc["4-6", "reason"].str.contains("One school in this group").all()
+    assert frame.loc["4-6", ["estimate", "se", "lower"]].isna().all(axis=None)
+    assert frame.loc[["all", "7-8", "9-10"], "lower"].notna().all()
+    told = found.contextual.to_frame().set_index("by").loc["4-6"]
+    assert told["se"].isna().all()
+    assert told["reason"].notna().all()
+    assert found.status.level == "caution"
+    assert set(found.band_tests["df"]) == {1}
+
+
+def test_few_schools_are_said_and_taken_by_t(long: Any) -> None:
+    """Three schools: a warning, and bounds of t with two degrees of freedom."""
+    from scipy import stats
+
+    with pytest.warns(FewClustersWarning, match=r"Few schools \(all: 3\)"):
+        found = reciprocity(long.assign(school=long["teacher_id"] % 3), **CALL, school="school", n_splits=0)
+    row = next(found.table.rows())
+    assert (row["upper"] - row["estimate"]) / row["se"] == pytest.approx(stats.t.ppf(0.975, 2))
+
+
+def test_classes_of_one_wave_carry_no_lag(long: Any) -> None:
+    """N, the warning of few classes and the degrees of freedom are of the classes that are there in both waves."""
+    once = long[(long["wave"] == 1) | (long["teacher_id"] < 30)]
+    with pytest.warns(FewClustersWarning, match="30 classes of 200 are there in two successive waves"):
+        found = reciprocity(once, **CALL, n_splits=0)
+    assert set(found.table["n_classes"]) == {30}
+    assert set(found.power["n_classes"]) == {30}
+    row = next(r for r in found.table.rows() if r["corrected"])
+    f2 = (row["estimate"] / row["se"]) ** 2 / 27
+    assert found.sensitivity["partial_r2"][0] == pytest.approx(f2 / (1 + f2))
+    assert "Over 30 teachers" in found.summary()
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_classes_without_a_band_are_in_none(long: Any, missing: Any) -> None:
+    """Counted, not made a band of their own; numbers with gaps are the same numbers."""
+    grade = np.where(long["teacher_id"] < 60, missing, np.where(long["teacher_id"] < 130, 5, 7))
+    data = long.assign(grade=grade if missing is None else grade.astype(float))
+    with pytest.warns(ListwiseDeletionWarning, match="60 of 200 classes have no value in the column of by="):
+        found = reciprocity(data, **CALL, by="grade", n_splits=0)
+    assert set(found.table["by"]) == {"all", "5", "7"}
+    assert set(found.band_tests["df"]) == {1}
+    assert {row["n_classes"] for row in found.table.rows() if row["by"] == "all"} == {200}
+
+
+def test_a_student_belongs_to_one_half_in_all_waves() -> None:
+    """Nobody who is behind the earlier relationship is behind the later practice; halves are as equal as can be."""
+    rng = np.random.default_rng(1)
+    home = np.repeat(np.arange(40), 21)
+    rows: dict[str, Any] = {"c": np.tile(home, 2), "s": np.tile(np.arange(840), 2), "wave": np.repeat([1, 2], 840)}
+    rows |= {"care": rng.normal(size=1680), "thinking": rng.normal(size=1680)}
+    data = pd.DataFrame(rows)[lambda d: (d["wave"] == 1) | (d["s"] % 4 > 0)]
+    waves = as_waves(data, scores=["care", "thinking"], cluster="c", wave="wave", student="s")
+    split = in_halves(ReciprocalStudy(waves, "care", ("thinking",), 0.95), np.random.default_rng(0))
+    there = ~np.isnan(split.values).reshape(-1, 2, 2)
+    care, practice = there[:, :, 0].any(axis=1), there[:, :, 1].any(axis=1)
+    assert not (care & practice).any()
+    assert (care | practice).all()
+    for wave in (0, 1):
+        both = [np.bincount(split.code, weights=there[:, wave, k], minlength=40) for k in (0, 1)]
+        assert np.abs(both[0] - both[1]).max() <= 2
+
+
+def test_one_reason_is_told_once(long: Any) -> None:
+    """Scores that are copies of each other: one line names the effects, not a line each."""
+    copies = long.assign(thinking=long["care"], monitoring=2 * long["care"], engagement=long["care"])
+    call = CALL | {"practices": ["thinking", "monitoring", "engagement"]}
+    found = reciprocity(copies, **call, n_splits=0)
+    (reason,) = found.status.reasons
+    assert reason.startswith("care -> care, care -> thinking, thinking -> care, care -> monitoring, and 3 more (all): ")
+    assert found.summary().startswith("Nothing could be estimated")
+
+
+def test_chance_is_counted(long: Any, result: ReciprocityResult) -> None:
+    """How many associations were looked at, how many are clear, and how many would be by chance alone."""
+    shown = result.overview().to_frame()
+    clear = int(((shown["lower"] > 0) | (shown["upper"] < 0)).sum())
+    assert len(shown) == 8
+    assert f"8 associations were looked at (the table), and {clear} are clear at the 95% level." in result.summary()
+    assert "about 0.4 of 8 would still look clear by chance" in result.summary()
+    ninety = reciprocity(long, **CALL, n_splits=0, conf_level=0.9).summary()
+    assert "about 0.2 of 2 would still" in ninety
+
+
+def test_a_standardised_value_beyond_one_is_remarked() -> None:
+    """Two scores whose true values are nearly the same share the later outcome between them in any way."""
+    rng = np.random.default_rng(4)
+    true = rng.normal(size=300)
+    near = true + 0.05 * rng.normal(size=300)
+    later = np.column_stack([true, near + 3 * (near - true) * 10])
+    home = np.repeat(np.arange(300), 10)
+    noise = rng.normal(size=(2, 3000, 2))
+    first = np.column_stack([true, near])[home] + 0.05 * noise[0]
+    second = later[home] + 0.05 * noise[1]
+    data = pd.DataFrame(np.vstack([first, second]), columns=["care", "thinking"])
+    data = data.assign(teacher_id=np.tile(home, 2), wave=np.repeat([1, 2], 3000))
+    found = reciprocity(data, **CALL, n_splits=0)
+    assert np.abs(found.overview()["std"]).max() > 1
+    assert any(
+        text.startswith("Standardised beyond one: care -> thinking (all, pair)") for text in found.status.reasons
+    )
+    assert found.status.level == "caution"
+
+
+def test_words_name_the_waves_where_there_are_several(long: Any) -> None:
+    """From three waves on an effect alone does not say which lag is meant."""
+    third = long[long["wave"] == 2].assign(wave=3)
+    third["care"] += np.random.default_rng(2).normal(size=len(third))
+    found = reciprocity(pd.concat([long, third]), **CALL, n_splits=2)
+    assert re.search(r"stay within .* \((care|thinking) -> \w+, wave \d to \d:", found.summary())
+    assert set(found.overview()["waves"]) == {"1 to 2", "2 to 3", "each to next"}

@@ -12,7 +12,7 @@ from relmeasure.panel.reciprocal import ALL, ReciprocalStudy, Step
 from relmeasure.panel.wave_models import EQUAL
 from relmeasure.responses.waves import WaveRows
 
-__all__ = ["power", "same_rater", "sensitivity"]
+__all__ = ["in_halves", "power", "same_rater", "sensitivity"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[str, str, str]
@@ -48,11 +48,11 @@ def same_rater(
     generator: np.random.Generator,
     progress: Callable[[int], None],
 ) -> list[dict[str, Any]]:
-    """Relationship from one random half of each class and wave, practice from the other."""
+    """Relationship from one random half of each class, practice from the other."""
     wanted = _wanted(table)
     found: list[dict[Key, float]] = []
     for _ in range(n_splits):
-        half = _halves(study, generator)
+        half = in_halves(study, generator)
         again = ReciprocalStudy(half, study.relationship, study.practices, study.conf_level)
         again.bands = {ALL: None}
         found.append(_pair_estimates(again))
@@ -79,23 +79,25 @@ def _pair_estimates(study: ReciprocalStudy) -> dict[Key, float]:
     return {_key(row): row["estimate"] for row in rows if row["corrected"]}
 
 
-def _halves(study: ReciprocalStudy, generator: np.random.Generator) -> WaveRows:
-    """Blank the relationship of one half of every class and wave, and the practices of the other."""
+def in_halves(study: ReciprocalStudy, generator: np.random.Generator) -> WaveRows:
+    """Blank the relationship of one half of every class, and the practices of the other half.
+
+    A student belongs to one half in all waves, so that nobody is behind an earlier and a later score of the two kinds.
+    The halves are as equal as can be among the students of a class who were there in the same waves.
+    """
     rows = study.rows
     values = rows.values.copy()
-    n_scores = len(rows.scores)
-    place = rows.scores.index(study.relationship)
-    for w in range(len(rows.waves)):
-        block = values[:, w * n_scores : (w + 1) * n_scores]
-        there = np.flatnonzero(~np.isnan(block).all(axis=1))
-        order = there[np.lexsort((generator.random(len(there)), rows.code[there]))]
-        ordered = rows.code[order]
-        start = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1]) if len(order) else np.zeros(0, int)
-        rank = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
-        first = order[rank % 2 == 0]
-        others = [k for k in range(n_scores) if k != place]
-        block[np.ix_(first, others)] = np.nan
-        block[order[rank % 2 == 1], place] = np.nan
+    n_waves, n_scores = len(rows.waves), len(rows.scores)
+    there = ~np.isnan(values.reshape(len(values), n_waves, n_scores)).all(axis=2)
+    pattern = there @ (1 << np.arange(n_waves))
+    order = np.lexsort((generator.random(len(values)), pattern, rows.code))
+    ordered = rows.code[order]
+    start = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1])
+    rank = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
+    own = np.arange(n_waves) * n_scores + rows.scores.index(study.relationship)
+    others = np.setdiff1d(np.arange(n_waves * n_scores), own)
+    values[np.ix_(order[rank % 2 == 0], others)] = np.nan
+    values[np.ix_(order[rank % 2 == 1], own)] = np.nan
     return WaveRows(**{**vars(rows), "values": values})
 
 
@@ -105,7 +107,7 @@ def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dic
 
     Partial R-square t^2 / (t^2 + df) and robustness value (sqrt(f^4 + 4 f^2) - f^2) / 2 with f^2 = t^2 / df: the
     share of the residual variance of both scores that a confounder would have to explain to bring the estimate to zero
-    (Cinelli & Hazlett, 2020, eq. 9 and 18). Degrees of freedom: classes less predictors and intercept.
+    (Cinelli & Hazlett, 2020, eq. 9 and 18). Degrees of freedom: classes with both waves less predictors and intercept.
     """
     out = []
     left_out = _leave_one_school_out(study)
@@ -113,7 +115,7 @@ def sensitivity(study: ReciprocalStudy, table: list[dict[str, Any]]) -> list[dic
         if row["reason"] is not None:
             continue
         df = row["n_classes"] - (3 if study.steps else 2)
-        f2 = (row["estimate"] / row["se"]) ** 2 / df
+        f2 = (row["estimate"] / row["se"]) ** 2 / df if df > 0 and row["se"] > 0 else math.nan
         shown: dict[str, Any] = _named(row)
         shown |= {"partial_r2": f2 / (1 + f2), "robustness_value": (math.sqrt(f2**2 + 4 * f2) - f2) / 2}
         values = {school: found[_key(row)] for school, found in left_out.items() if not math.isnan(found[_key(row)])}

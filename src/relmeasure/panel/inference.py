@@ -38,6 +38,11 @@ class Inference:
         freedom = float(min(len(set(labels)) for labels in kept) - 1)
         return cls(kept[0] if len(kept) == 1 else tuple(kept), freedom, conf_level)
 
+    @property
+    def known(self) -> bool:
+        """Whether there is more than one school: what one school does says nothing of the next."""
+        return self.freedom >= 1
+
     def quantile(self, probability: float) -> float:
         """Quantile of the normal or the t distribution."""
         from scipy.special import ndtri, stdtrit

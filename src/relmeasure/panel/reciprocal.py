@@ -14,6 +14,7 @@ from relmeasure.exceptions import (
     DataError,
     EstimationError,
     FewClustersWarning,
+    ListwiseDeletionWarning,
     RelmeasureWarning,
     TooFewObservationsError,
 )
@@ -23,7 +24,6 @@ from relmeasure.panel.inference import Inference
 from relmeasure.panel.latent_moments import LatentMoments, latent_moments
 from relmeasure.panel.resampling import bootstrap_covariances, draw_weights
 from relmeasure.responses.waves import WaveRows
-from relmeasure.results import Status
 
 __all__ = ["ALL", "ReciprocalStudy", "Step", "correlation", "moments_or_none"]
 
@@ -77,16 +77,9 @@ class ReciprocalStudy:
     def __post_init__(self) -> None:
         names = tuple(f"{score}@{wave}" for wave in self.rows.waves for score in self.rows.scores)
         self.means = class_means(self.rows.values, self.rows.code, self.rows.labels, names)
-        bands = dict.fromkeys(self.rows.band) if self.rows.band is not None else {}
         self.bands: dict[str, Any] = {ALL: None}
-        self.bands |= {band: np.array([b == band for b in self.rows.band or ()]) for band in sorted(bands)}
-        if len(self.rows.labels) < 50:
-            self.raised.append(
-                FewClustersWarning(
-                    f"{len(self.rows.labels)} classes: standard errors between classes are rough below about 50.",
-                    n_clusters=len(self.rows.labels),
-                )
-            )
+        self._read_bands()
+        self._few_classes()
         self._few_schools()
         for name, labels in zip(
             ("first", "second"), self.rows.schools if len(self.rows.schools) == 2 else (), strict=False
@@ -98,8 +91,53 @@ class ReciprocalStudy:
                     n_clusters=len(set(labels)),
                 )
 
+    def _read_bands(self) -> None:
+        """Classes of every band; those that name none are in the analysis over all, and counted."""
+        bands = self.rows.band or ()
+        self.bands |= {band: np.array([b == band for b in bands]) for band in sorted(set(bands)) if band}
+        nowhere = sum(not band for band in bands)
+        if nowhere:
+            self.raised.append(
+                ListwiseDeletionWarning(
+                    f"{nowhere} of {len(bands)} classes have no value in the column of by=: they are in '{ALL}' and in "
+                    "none of the groups.",
+                    n_dropped=nowhere,
+                    n_rows=len(bands),
+                )
+            )
+
+    def _few_classes(self) -> None:
+        """Standard errors between classes rest on those that are there in both waves of a step."""
+        seen = self._seen()
+        fewest = min((int((seen[:, w] & seen[:, w + 1]).sum()) for w in range(len(self.steps))), default=len(seen))
+        if fewest < 50:
+            what = "" if fewest == len(seen) else f" of {len(seen)} are there in two successive waves"
+            self.raised.append(
+                FewClustersWarning(
+                    f"{fewest} classes{what}: standard errors between classes are rough below about 50.",
+                    n_clusters=fewest,
+                )
+            )
+
+    def _seen(self) -> Array:
+        """Which class has any score in which wave, array (J, W)."""
+        there = ~np.isnan(self.means.mean)
+        return np.asarray(there.reshape(len(there), len(self.rows.waves), len(self.rows.scores)).any(axis=2))
+
+    def carried(self, predictor: str, outcome: str, steps: Sequence[tuple[str, str]], mask: Any = None) -> int:
+        """Classes that carry a lag: with the predictor at the earlier and the outcome at the later wave of a step."""
+        there = ~np.isnan(self.means.mean if mask is None else self.means.mean[mask])
+        pairs = [(self.rows.column(predictor, first), self.rows.column(outcome, second)) for first, second in steps]
+        return int(np.any([there[:, a] & there[:, b] for a, b in pairs], axis=0).sum())
+
     def _few_schools(self) -> None:
-        """Cluster-robust errors are too small with few clusters, also in a band."""
+        """Cluster-robust errors are too small with few clusters, also in a band; of one school there are none."""
+        if self.rows.schools and len(set(self.rows.schools[0])) < 2:
+            raise TooFewObservationsError(
+                f"school= names one school ('{self.rows.schools[0][0]}'): standard errors that are robust to schools "
+                "need several. Leave school= out for errors over classes.",
+                n_clusters=1,
+            )
         few = {}
         for band, mask in self.bands.items() if self.rows.schools else ():
             kept = (
@@ -184,8 +222,8 @@ class ReciprocalStudy:
             row = self.row(scores[a], scores[b], step.shared, None)
             row |= inference.about(float(fit.lagged.estimate[b, a]), float(derivative @ fit.acov @ derivative))
             std_se = math.sqrt(max(float(std_derivative @ fit.acov @ std_derivative), 0.0))
-            row |= {"std": float(fit.lagged.std[b, a]), "std_se": std_se, "n_classes": fit.moments.n_classes}
-            out.append(row)
+            n_classes = self.carried(scores[a], scores[b], [(step.first, step.second)], self.bands[step.band])
+            out.append(row | {"std": float(fit.lagged.std[b, a]), "std_se": std_se, "n_classes": n_classes})
         return out
 
     def directions(self) -> list[dict[str, Any]]:
@@ -210,8 +248,11 @@ class ReciprocalStudy:
         return row | shared | empty | {"n_classes": 0, "reason": reason}
 
     def inference(self, mask: Any = None) -> Inference:
-        """Clusters of the standard errors of some classes, and their quantiles."""
-        return Inference.of(self.rows.schools, mask, self.conf_level)
+        """Clusters of the standard errors of some classes, and their quantiles; of one school there are none."""
+        found = Inference.of(self.rows.schools, mask, self.conf_level)
+        if not found.known:
+            raise TooFewObservationsError("One school in this group: standard errors robust to schools need several.")
+        return found
 
     # ----- one wave
     def _one_wave(self) -> list[dict[str, Any]]:
@@ -228,15 +269,16 @@ class ReciprocalStudy:
                     try:
                         moments = latent_moments(self.means.pick(mask, columns), corrected=corrected)
                         lagged = lagged_effects(moments.cov, [0], [1])
+                        inference = self.inference(mask)
                     except (EstimationError, DataError) as problem:
                         out.append(row | {"reason": problem.message})
                         continue
-                    inference = self.inference(mask)
                     acov = moments.acov(inference.groups)[2:, 2:]
                     d, s = lagged.jacobian[0, 0], lagged.std_jacobian[0, 0]
                     row |= inference.about(float(lagged.estimate[0, 0]), float(d @ acov @ d))
                     row |= {"std": float(lagged.std[0, 0]), "std_se": math.sqrt(max(float(s @ acov @ s), 0.0))}
-                    out.append(row | {"n_classes": moments.n_classes})
+                    n_classes = self.carried(self.relationship, practice, [(wave, wave)], mask)
+                    out.append(row | {"n_classes": n_classes})
         return out
 
     # ----- bands
@@ -317,16 +359,6 @@ class ReciprocalStudy:
                 row |= {"std_lower": float(std_low), "std_upper": float(std_high)}
             out.append(row)
         return out
-
-    def status(self, table: list[dict[str, Any]]) -> Status:
-        """What stands against the answer."""
-        reasons = [f"{r['effect']} ({r['by']}): {r['reason']}" for r in table if r["reason"] is not None]
-        if len(self.rows.waves) == 1:
-            reasons.insert(0, "One wave: association within and between classes only, no direction in time.")
-        if not reasons:
-            return Status("ok")
-        nothing = all(r["reason"] is not None for r in table if r["corrected"])
-        return Status("failed" if nothing else "caution", reasons=tuple(dict.fromkeys(reasons)))
 
 
 # --------------------------------------------------------------------------- helpers

@@ -17,7 +17,7 @@ import numpy as np
 from relmeasure.exceptions import DataError, EstimationError, ModelError
 from relmeasure.numerics.optimize import numerical_gradient, numerical_jacobian
 from relmeasure.panel.error_moments import ClassMeans
-from relmeasure.panel.latent_moments import LatentMoments, latent_moments
+from relmeasure.panel.latent_moments import latent_moments
 from relmeasure.panel.models import growth_syntax, random_intercept_syntax
 from relmeasure.panel.reciprocal import ReciprocalStudy, Step
 from relmeasure.panel.true_score_models import TrueScoreFit, fit_true_scores
@@ -75,9 +75,9 @@ def _one(
     scores, waves = (study.relationship, practice), study.rows.waves
     steps = [Step(FREE, scores, a, b, band, corrected) for a, b in study.steps]
     steps.append(Step(EQUAL, scores, "each", "next", band, corrected))
-    inference = study.inference(mask)
     shown = {"relationship": study.relationship, "practice": practice, "by": band, "corrected": corrected}
     try:
+        inference = study.inference(mask)
         means = _means(study, scores, mask)
         saturated = latent_moments(means, corrected=corrected)
         fits = [
@@ -95,13 +95,13 @@ def _one(
     for step in steps:
         fit = fits[step.model == EQUAL]
         first = 0 if step.model == EQUAL else waves.index(step.first)
-        rows += [_lag(study, step, fit, first, a, b, saturated, mask) for a, b in study.crossed(scores)]
+        rows += [_lag(study, step, fit, first, a, b, mask) for a, b in study.crossed(scores)]
     tests = [shown | _fit_test(name, fit) for name, fit in zip((FREE, EQUAL), fits, strict=True)]
     return rows, [*tests, shown | _equal_lags(fits[0])]
 
 
 def _lag(
-    study: ReciprocalStudy, step: Step, fit: TrueScoreFit, first: int, a: int, b: int, free: LatentMoments, mask: Any
+    study: ReciprocalStudy, step: Step, fit: TrueScoreFit, first: int, a: int, b: int, mask: Any
 ) -> dict[str, Any]:
     names = list(columns_of(study, step.scores).values())
     outcome, predictor = f"w_{names[b][first + 1]}", f"w_{names[a][first]}"
@@ -114,7 +114,9 @@ def _lag(
     standard = _standardised(fit, outcome, predictor, place)
     slope = _numeric(lambda x: _standardised(replace(fit, x=x), outcome, predictor, place), fit.x)
     std_se = math.sqrt(max(float(slope @ fit.acov @ slope), 0.0))
-    return row | {"std": standard, "std_se": std_se, "n_classes": free.n_classes}
+    over = study.steps if step.model == EQUAL else [(step.first, step.second)]
+    n_classes = study.carried(step.scores[a], step.scores[b], over, mask)
+    return row | {"std": standard, "std_se": std_se, "n_classes": n_classes}
 
 
 def _standardised(fit: TrueScoreFit, outcome: str, predictor: str, place: int) -> float:
@@ -191,9 +193,9 @@ def _growth(study: ReciprocalStudy, practice: str, mask: Any, *, corrected: bool
     every = _means(study, (study.relationship, practice), mask)
     places = [every.names.index(name) for name in (care, *columns)]
     means = every.pick(columns=places)
-    inference = study.inference(mask)
     empty = dict.fromkeys(("estimate", "se", "lower", "upper", "pvalue"), math.nan)
     try:
+        inference = study.inference(mask)
         fit = fit_true_scores(
             growth_syntax(columns, predictors=[care]), means, corrected=corrected, auto=True, groups=inference.groups
         )

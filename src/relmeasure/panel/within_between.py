@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from relmeasure.exceptions import TooFewObservationsError
 from relmeasure.panel.error_moments import ClassMeans
 from relmeasure.panel.inference import Inference
 from relmeasure.panel.reciprocal import ReciprocalStudy, correlation, moments_or_none
@@ -72,6 +73,12 @@ def _slopes(study: ReciprocalStudy, places: list[int], mask: Any) -> list[dict[s
     part = study.means.pick(keep, places)
     part = ClassMeans(**{**vars(part), "within": within, "freedom": total})
     moments = moments_or_none(part, corrected=True)
+    try:
+        inference: Inference = study.inference(mask)
+    except TooFewObservationsError as problem:
+        return [
+            {"level": level} | empty | {"n_classes": int(keep.sum()), "reason": problem.message} for level in LEVELS
+        ]
     if moments is None or not moments.admissible or within[0, 0] <= 0:
         reason = "no association between true scores can be estimated: more error than variance, or too few classes"
         return [{"level": level} | empty | {"n_classes": int(keep.sum()), "reason": reason} for level in LEVELS]
@@ -86,7 +93,6 @@ def _slopes(study: ReciprocalStudy, places: list[int], mask: Any) -> list[dict[s
     )
     values = np.array([*slopes, slopes[1] - slopes[0]])
     influence = np.column_stack([influence, influence[:, 1] - influence[:, 0]])
-    inference: Inference = study.inference(mask)
     variance = np.diag(inference.clustered(influence))
     facts = {"n_classes": moments.n_classes, "reason": None}
     return [

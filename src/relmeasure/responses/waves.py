@@ -33,7 +33,7 @@ class WaveRows:
         Place of the class among ``labels``.
     labels, waves, scores : tuple of str
     band : tuple of str, or None
-        Of each class, where the column was named.
+        Of each class, where the column was named; "" where no row of the class says.
     schools : tuple of tuple of str
         Of each class, one entry a column that was named (none, one or two).
     n_rows : int
@@ -231,8 +231,10 @@ def _wide(values: Array, code: Array, when: Array, n_waves: int, student: Array 
 
 
 def _of_class(labels: Array, code: Array, classes: Array, name: str) -> tuple[str, ...]:
-    """The one label of each class; a class with two is an error."""
-    texts, place = coded_labels(np.where(has_label(labels), labels, "") if labels.dtype == object else labels)
+    """The one label of each class, "" where no row has one; a class with two is an error."""
+    there = has_label(labels)
+    code = code[there]
+    texts, place = coded_labels(labels[there])
     first = np.full(len(classes), -1)
     first[code] = place
     mixed = np.unique(code[first[code] != place])
@@ -242,4 +244,4 @@ def _of_class(labels: Array, code: Array, classes: Array, name: str) -> tuple[st
             "waves.",
             classes=[str(c) for c in classes[mixed]],
         )
-    return tuple(str(texts[k]) for k in first)
+    return tuple(str(texts[k]) if k >= 0 else "" for k in first)

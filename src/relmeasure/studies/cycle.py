@@ -19,6 +19,7 @@ from relmeasure.instruments.catalog import require_instrument
 from relmeasure.instruments.definition import Instrument
 from relmeasure.panel import defence, wave_models, within_between
 from relmeasure.panel.models import cross_lagged_syntax
+from relmeasure.panel.objections import status_of
 from relmeasure.panel.reciprocal import ReciprocalStudy
 from relmeasure.responses.waves import WaveRows, as_waves
 from relmeasure.results import Provenance, Status, Table, announce
@@ -112,20 +113,24 @@ def reciprocity(
     Missing data: a class with a missing wave is kept by full information; a student without a score does not count in
     that mean. Standard errors: sandwich over classes (or schools), plus the part that comes from estimating
     :math:`S_W` (normal theory). Intervals: estimate plus or minus a normal (schools: t) quantile times the standard
-    error. Class means with fewer students carry more error and weigh less; nothing is suppressed here, since no class
-    is shown.
+    error; the t has G - 1 degrees of freedom for G schools, and one school is refused. ``n_classes`` counts classes
+    with the predictor at the earlier and the outcome at the later wave. Classes without a value of ``by`` are in the
+    analysis over all only. Class means with fewer students carry more error and weigh less; nothing is suppressed here,
+    since no class is shown. In the same-rater check a student belongs to one half in all waves.
 
     Raises
     ------
     OptionError, DataError, ColumnNotFoundError
         No practice, a score named twice, classes in two bands, students twice in a wave.
     TooFewObservationsError
-        Two-way errors with fewer than 20 clusters in one dimension.
+        Two-way errors with fewer than 20 clusters in one dimension; one school.
 
     Warns
     -----
     FewClustersWarning
-        Fewer than 50 classes.
+        Fewer than 50 classes in two successive waves; fewer than 20 schools, also in a band.
+    ListwiseDeletionWarning
+        Classes without a value of ``by``.
     DuplicateRowsWarning
         Rows that look like a file handed in twice.
 
@@ -187,7 +192,7 @@ def reciprocity(
         practices=tuple(practices),
         waves=rows.waves,
         conf_level=conf_level,
-        status=_with_invariance(study.status(table), invariance),
+        status=_with_invariance(status_of(study, table), invariance),
         warnings=announce(study.raised),
         provenance=_provenance(rows, given, n_boot, n_splits),
     )

@@ -29,8 +29,9 @@ class ReciprocityResult(Result):
         ``model`` ("pair": relationship and one practice; "joint": relationship and all practices; from three waves on
         "random intercepts" and "random intercepts, equal lags": within teachers), ``by`` (band, or "all"),
         ``corrected`` (True: measurement error of class means removed), ``estimate``, ``se``, ``lower``, ``upper``,
-        ``pvalue``, ``std`` (by the standard deviations of true, or observed, scores), ``std_se``, ``n_classes``,
-        ``reason``. With one wave: association between classes instead of lags.
+        ``pvalue``, ``std`` (by the standard deviations of true, or observed, scores), ``std_se``, ``n_classes`` (with
+        the predictor at the earlier and the outcome at the later wave), ``reason``. With one wave: association between
+        classes instead of lags.
     stability : Table
         The same for a score and itself at the next wave.
     directions : Table
@@ -132,9 +133,14 @@ class ReciprocityResult(Result):
         table = self.overview()._repr_html_()
         return f"<p>{html.escape(first)}</p>{figure}{table}<p>{html.escape(second)}</p>"
 
+    def overview_rows(self, *, corrected: bool | None = True) -> list[dict[str, Any]]:
+        """Rows behind the printed table: corrected ones, or with None those with the errors left in as well."""
+        shown = ("pair", "same wave", EQUAL)
+        return [r for r in self.table.rows() if r["model"] in shown and corrected in (None, r["corrected"])]
+
     def overview(self) -> Table:
         """Return standardised associations with intervals, and beside them those with the errors left in."""
-        rows = [row for row in self.table.rows() if row["model"] in ("pair", "same wave", EQUAL)]
+        rows = self.overview_rows(corrected=None)
         key = ("effect", "from_wave", "to_wave", "by", "model")
         observed = {tuple(row[n] for n in key): row["std"] for row in rows if not row["corrected"]}
         out = []

@@ -47,7 +47,7 @@ def clear(row: dict[str, Any]) -> bool:
 def findings(result: ReciprocityResult) -> str:
     """Say for every practice what goes with what, in both directions."""
     rows = list(result.main_rows())
-    if not rows:
+    if all(row["reason"] is not None for row in rows):
         return "Nothing could be estimated; the reasons stand below."
     if result.one_wave:
         return _same_wave(rows)
@@ -142,10 +142,31 @@ def standing(result: ReciprocityResult) -> str:
         _power(result),
         _bands(result),
         _lags(result),
+        _chance(result),
         result.comparability,
         LIMIT_ONE_WAVE if result.one_wave else LIMIT,
     ]
     return " ".join(part for part in parts if part)
+
+
+def _waves(result: ReciprocityResult, row: dict[str, Any]) -> str:
+    """The effect, and which waves it joins where there are several steps."""
+    if len(result.waves) < 3 or row["from_wave"] == "each":
+        return str(row["effect"])
+    return f"{row['effect']}, wave {row['from_wave']} to {row['to_wave']}"
+
+
+def _chance(result: ReciprocityResult) -> str:
+    """How many associations were looked at, and how many would be clear by chance."""
+    rows = [row for row in result.overview_rows() if row["reason"] is None]
+    if len(rows) < 2:
+        return ""
+    alpha = 1 - result.conf_level
+    return (
+        f"{len(rows)} associations were looked at (the table), and {sum(map(clear, rows))} are clear at the "
+        f"{result.conf_level:.0%} level. Were there none at all, about {len(rows) * alpha:.1f} of {len(rows)} would "
+        "still look clear by chance."
+    )
 
 
 def _raters(result: ReciprocityResult) -> str:
@@ -155,7 +176,7 @@ def _raters(result: ReciprocityResult) -> str:
     widest = max(rows, key=lambda r: abs(r["same_students"] - r["different_halves"]))
     return (
         "Rated by different halves of each class, so that no student is behind both scores, the estimates stay within "
-        f"{abs(widest['same_students'] - widest['different_halves']):.2f} of these ({widest['effect']}: "
+        f"{abs(widest['same_students'] - widest['different_halves']):.2f} of these ({_waves(result, widest)}: "
         f"{widest['same_students']:.2f} with the same students, {widest['different_halves']:.2f} with "
         f"different halves)."
     )
@@ -164,10 +185,10 @@ def _raters(result: ReciprocityResult) -> str:
 def _confounder(result: ReciprocityResult) -> str:
     found = {(r["effect"], r["from_wave"], r["to_wave"]): r["robustness_value"] for r in result.sensitivity.rows()}
     shown = [
-        (row["effect"], found[row["effect"], row["from_wave"], row["to_wave"]])
+        (_waves(result, row), found[row["effect"], row["from_wave"], row["to_wave"]])
         for row in result.table.rows()
         if row["by"] == ALL and row["corrected"] and row["model"] in ("pair", "same wave") and clear(row)
-        and (row["effect"], row["from_wave"], row["to_wave"]) in found
+        and not math.isnan(found.get((row["effect"], row["from_wave"], row["to_wave"]), math.nan))
     ]  # fmt: skip
     if not shown:
         return ""
@@ -185,7 +206,7 @@ def _schools(result: ReciprocityResult) -> str:
         return ""
     widest = max(rows, key=lambda r: r["without_a_school_highest"] - r["without_a_school_lowest"])
     return (
-        f"Leaving out one school at a time moves {widest['effect']} between "
+        f"Leaving out one school at a time moves {_waves(result, widest)} between "
         f"{widest['without_a_school_lowest']:.2f} and "
         f"{widest['without_a_school_highest']:.2f} (raw)."
     )
