@@ -10,7 +10,7 @@ import pytest
 
 import relmeasure as rm
 from relmeasure import reports
-from relmeasure.exceptions import UnsupportedDataError
+from relmeasure.exceptions import ModelSyntaxError, UnsupportedDataError
 from relmeasure.simulation import population_alpha
 
 GIVEN: dict[str, Any] = {
@@ -89,3 +89,13 @@ def test_pages_and_populations_too(call: Any) -> None:
 def test_plans_too(question: Any) -> None:
     with pytest.raises(UnsupportedDataError, match="takes an Instrument, not a str"):
         rm.plan(question, instrument="relationship-student")
+
+
+@pytest.mark.parametrize("function", [rm.cfa, rm.sem, rm.invariance], ids=lambda f: str(f.__name__))
+def test_an_id_where_a_model_is_wanted_gets_the_hint(function: Any) -> None:
+    more = {"group": "g"} if function is rm.invariance else {}
+    data = pd.DataFrame({"x": [1, 2], "g": ["a", "b"]})
+    with pytest.raises(ModelSyntaxError, match=r"hand in rm\.load_instrument\('relationship-student'\)"):
+        function("relationship-student", data, **more)
+    with pytest.raises(ModelSyntaxError, match="A model is a string or an Instrument; this is a dict"):
+        function({"id": 1}, data, **more)

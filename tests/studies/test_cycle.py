@@ -398,13 +398,13 @@ def test_real_ratings_within_and_between(shared_reference: Path) -> None:
 # --------------------------------------------------------------------------- who carries an effect, and how sure one can be
 def test_one_school_is_refused_and_a_band_of_one_school_told(long: Any) -> None:
     """What one school does says nothing of the next: no standard error of zero, no bounds that are missing."""
-    with pytest.raises(TooFewObservationsError, match=r"school= names one school \('s1'\)"):
+    with pytest.raises(TooFewObservationsError, match=r"One school \('s1'\) in these 200 classes"):
         reciprocity(long.assign(school="s1"), **CALL, school="school", n_splits=0)
     alone = long.assign(school=np.where(long["grade_band"] == "4-6", "s0", long["school"].astype(str)))
     with pytest.warns(FewClustersWarning, match="4-6: 1,"):
         found = reciprocity(alone, **CALL, school="school", by="grade_band", n_splits=0)
     frame = found.to_frame().set_index("by")
-    assert frame.loc["4-6", "reason"].str.contains("One school in this group").all()
+    assert frame.loc["4-6", "reason"].str.contains(r"One school \('s0'\) in these 70 classes").all()
     assert frame.loc["4-6", ["estimate", "se", "lower"]].isna().all(axis=None)
     assert frame.loc[["all", "7-8", "9-10"], "lower"].notna().all()
     told = found.contextual.to_frame().set_index("by").loc["4-6"]

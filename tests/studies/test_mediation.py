@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relmeasure.exceptions import ColumnCollisionError, ColumnNotFoundError, DataError, OptionError
+from relmeasure.exceptions import (
+    ColumnCollisionError,
+    ColumnNotFoundError,
+    DataError,
+    OptionError,
+    TooFewObservationsError,
+)
 from relmeasure.studies.mediation import MediationResult, mediation
 from tests.studies.test_cycle_words import guard
 from tests.support import Constructor
@@ -160,13 +166,16 @@ def test_reliability_of_teachers_scores_takes_their_error_out() -> None:
 
 
 def test_schools_and_missing_teachers() -> None:
-    """Teachers who did not answer stay in by full information; schools are drawn whole."""
+    """Teachers who did not answer stay in by full information, but carry no chain; schools are drawn whole."""
     students, teachers = make(120)
     gaps = teachers.iloc[10:].assign(strain=teachers["strain"].where(teachers.index % 7 > 0))
     found = mediation(
         students.assign(school=students["teacher_id"] // 4), **CALL, teachers=gaps, school="school", n_boot=40
     )
-    assert (found.to_frame().query("reason.isna()")["n_classes"] == 120).all()
+    frame = found.to_frame().query("reason.isna()").groupby("outcome")["n_classes"]
+    assert frame.unique().map(list).to_dict() == {"engagement": [110], "strain": [int(gaps["strain"].notna().sum())]}
+    assert found.provenance is not None
+    assert found.provenance.rule.startswith("120 classes, full information")
     assert found.status.level == "ok"
 
 
@@ -215,3 +224,13 @@ def test_nonsense_is_named() -> None:
         mediation(both, **CALL, teachers=own, wave="wave", waves={"confidence": 3, "thinking": 1})
     with pytest.raises(OptionError, match="the waves are 1, 2, 3"):
         mediation(both, **CALL, teachers=own, wave="wave", waves={"confidence": 9})
+
+
+def test_who_carries_a_chain_and_one_school() -> None:
+    """N is of classes that have every score of the chain; errors over one school cannot be had."""
+    students, teachers = make(90)
+    some = teachers[teachers["teacher_id"] < 60]
+    frame = mediation(students, **CALL, teachers=some, n_boot=0).to_frame()
+    assert set(frame.loc[frame["path"].str.contains("confidence"), "n_classes"]) == {60}
+    with pytest.raises(TooFewObservationsError, match=r"One school \('s1'\) in these 90 classes"):
+        mediation(students.assign(school="s1"), **CALL, teachers=teachers, school="school", n_boot=0)

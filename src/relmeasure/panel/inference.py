@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from relmeasure.exceptions import TooFewObservationsError
+
 __all__ = ["Inference"]
 
 
@@ -31,17 +33,18 @@ class Inference:
 
     @classmethod
     def of(cls, schools: Sequence[Sequence[str]], mask: Any, conf_level: float) -> Inference:
-        """Of all classes, or of those in ``mask``."""
+        """Of all classes, or of those in ``mask``; one school, which says nothing of the next, is refused."""
         if not schools:
             return cls(None, math.inf, conf_level)
         kept = [s if mask is None else [x for x, keep in zip(s, mask, strict=True) if keep] for s in schools]
         freedom = float(min(len(set(labels)) for labels in kept) - 1)
+        if freedom < 1:
+            raise TooFewObservationsError(
+                f"One school ('{kept[0][0] if kept[0] else 'none'}') in these {len(kept[0])} classes: standard errors "
+                "that are robust to schools need several. Leave school= out for errors over classes.",
+                n_clusters=len(set(kept[0])),
+            )
         return cls(kept[0] if len(kept) == 1 else tuple(kept), freedom, conf_level)
-
-    @property
-    def known(self) -> bool:
-        """Whether there is more than one school: what one school does says nothing of the next."""
-        return self.freedom >= 1
 
     def quantile(self, probability: float) -> float:
         """Quantile of the normal or the t distribution."""

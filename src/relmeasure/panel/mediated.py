@@ -114,13 +114,15 @@ def _effects(
     values, ratio = chain.effects(whole)[0], float(chain.scale(whole)[0])
     variance = np.diag(delta_covariance_of(chain.effects, moments.cov, moments.acov(inference.groups)[p:, p:]))
     drawn = _drawn(part, names, moments, draws, means, corrected=corrected)
+    carried = [part.names.index(name) for name in names.columns]
+    n_classes = int((~np.isnan(part.mean[:, carried])).all(axis=1).sum())
     out = []
     for k, (kind, path) in enumerate(_labels(names)):
         about = inference.about(float(values[k]), float(variance[k]))
         row = _row(names, kind, path, corrected, None) | {
             key: about[key] for key in ("estimate", "se", "lower", "upper")
         }
-        row |= {"std": about["estimate"] * ratio, "n_classes": moments.n_classes, "interval": "delta method"}
+        row |= {"std": about["estimate"] * ratio, "n_classes": n_classes, "interval": "delta method"}
         row |= {"std_lower": about["lower"] * ratio, "std_upper": about["upper"] * ratio}
         if drawn is not None:
             row |= _percentiles(drawn[0][:, k], drawn[1], inference.conf_level)

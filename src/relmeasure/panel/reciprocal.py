@@ -77,6 +77,7 @@ class ReciprocalStudy:
     def __post_init__(self) -> None:
         names = tuple(f"{score}@{wave}" for wave in self.rows.waves for score in self.rows.scores)
         self.means = class_means(self.rows.values, self.rows.code, self.rows.labels, names)
+        self.inference()  # refuses one school before anything is computed
         self.bands: dict[str, Any] = {ALL: None}
         self._read_bands()
         self._few_classes()
@@ -131,13 +132,7 @@ class ReciprocalStudy:
         return int(np.any([there[:, a] & there[:, b] for a, b in pairs], axis=0).sum())
 
     def _few_schools(self) -> None:
-        """Cluster-robust errors are too small with few clusters, also in a band; of one school there are none."""
-        if self.rows.schools and len(set(self.rows.schools[0])) < 2:
-            raise TooFewObservationsError(
-                f"school= names one school ('{self.rows.schools[0][0]}'): standard errors that are robust to schools "
-                "need several. Leave school= out for errors over classes.",
-                n_clusters=1,
-            )
+        """Cluster-robust errors are too small with few clusters, also in a band."""
         few = {}
         for band, mask in self.bands.items() if self.rows.schools else ():
             kept = (
@@ -248,11 +243,8 @@ class ReciprocalStudy:
         return row | shared | empty | {"n_classes": 0, "reason": reason}
 
     def inference(self, mask: Any = None) -> Inference:
-        """Clusters of the standard errors of some classes, and their quantiles; of one school there are none."""
-        found = Inference.of(self.rows.schools, mask, self.conf_level)
-        if not found.known:
-            raise TooFewObservationsError("One school in this group: standard errors robust to schools need several.")
-        return found
+        """Clusters of the standard errors of some classes, and their quantiles; one school is refused."""
+        return Inference.of(self.rows.schools, mask, self.conf_level)
 
     # ----- one wave
     def _one_wave(self) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ section 3, describes the language; this reader is written from that description.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 
 from relmeasure.exceptions import ModelSyntaxError
@@ -130,7 +131,9 @@ def parse_model(text: str) -> Model:
     Put '+' between the two, or start a new line.
     """
     if not isinstance(text, str):
-        raise ModelSyntaxError(f"A model is a string; this is a {type(text).__name__}.", line=1, column=1)
+        raise ModelSyntaxError(
+            f"A model is a string or an Instrument; this is a {type(text).__name__}.", line=1, column=1
+        )
     reader = _Reader(text)
     for statement in _statements(tokenize(text)):
         reader.read(statement)
@@ -192,7 +195,10 @@ class _Reader:
             return
         places = [i for i, token in enumerate(tokens) if token.kind == "operator"]
         if not places:
-            raise self.fail(tokens[0], "this line has no operator.", f"Use one of: {'  '.join(OPERATORS)}.")
+            fix = f"Use one of: {'  '.join(OPERATORS)}."
+            if re.fullmatch(r"\s*[\w.-]+\s*", self.text):
+                fix += f" For an instrument, hand in rm.load_instrument('{self.text.strip()}')."
+            raise self.fail(tokens[0], "this line has no operator.", fix)
         operator = tokens[places[0]]
         left, right = tokens[: places[0]], tokens[places[0] + 1 :]
         if len(places) > 1:

@@ -44,8 +44,8 @@ class MediationResult(Result):
         One row an outcome, path and correction: ``outcome``, ``kind`` ("direct", "indirect", "total indirect",
         "total"),
         ``path`` ("care -> confidence -> thinking -> engagement"), ``corrected``, ``estimate``, ``se``, ``lower``,
-        ``upper``, ``std``, ``std_lower``, ``std_upper``, ``interval`` (how it was made), ``n_draws``, ``n_classes``,
-        ``reason``.
+        ``upper``, ``std``, ``std_lower``, ``std_upper``, ``interval`` (how it was made), ``n_draws``, ``n_classes``
+        (with every score of the chain; the others help by full information), ``reason``.
     paths : Table
         The regressions: ``outcome``, ``predictor``, ``order`` ("earlier wave", "same wave", "own earlier value"),
         ``corrected``, ``estimate``, ``se``, ``lower``, ``upper``, ``pvalue``, ``std``.
