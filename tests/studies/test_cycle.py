@@ -427,10 +427,13 @@ def test_few_schools_are_said_and_taken_by_t(long: Any) -> None:
 def test_classes_of_one_wave_carry_no_lag(long: Any) -> None:
     """N, the warning of few classes and the degrees of freedom are of the classes that are there in both waves."""
     once = long[(long["wave"] == 1) | (long["teacher_id"] < 30)]
-    with pytest.warns(FewClustersWarning, match="30 classes of 200 are there in two successive waves"):
+    with pytest.warns(FewClustersWarning, match="30 classes in two successive waves: standard errors"):
         found = reciprocity(once, **CALL, n_splits=0)
     assert set(found.table["n_classes"]) == {30}
     assert set(found.power["n_classes"]) == {30}
+    with pytest.warns(FewClustersWarning, match=r"30 classes \(4-6: 30, 7-8: 0, 9-10: 0\) in two successive waves"):
+        banded = reciprocity(once, **CALL, by="grade_band", n_splits=0)
+    assert {row["n_classes"] for row in banded.table.rows() if row["by"] in ("7-8", "9-10")} == {0}
     row = next(r for r in found.table.rows() if r["corrected"])
     f2 = (row["estimate"] / row["se"]) ** 2 / 27
     assert found.sensitivity["partial_r2"][0] == pytest.approx(f2 / (1 + f2))

@@ -141,6 +141,11 @@ def latent_moments(means: ClassMeans, *, corrected: bool = True) -> LatentMoment
             f"{int(seen.sum())} classes for {len(means.names)} scores: more classes than that are needed.",
             n_classes=int(seen.sum()),
         )
+    absent = [name for name, count in zip(means.names, observed.sum(axis=0), strict=True) if count < 2]
+    if absent:
+        raise TooFewObservationsError(
+            f"Fewer than two classes have a value of {shorten(absent)}: nothing can be estimated.", scores=absent
+        )
     alone = [name for name, freedom in zip(means.names, means.freedom.diagonal(), strict=True) if freedom < 0.5]
     if corrected and alone:
         raise TooFewObservationsError(

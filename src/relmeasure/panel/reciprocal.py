@@ -108,15 +108,22 @@ class ReciprocalStudy:
             )
 
     def _few_classes(self) -> None:
-        """Standard errors between classes rest on those that are there in both waves of a step."""
+        """Standard errors between classes rest on those that are there in both waves of a step, also in a band."""
         seen = self._seen()
-        fewest = min((int((seen[:, w] & seen[:, w + 1]).sum()) for w in range(len(self.steps))), default=len(seen))
-        if fewest < 50:
-            what = "" if fewest == len(seen) else f" of {len(seen)} are there in two successive waves"
+        both = [seen[:, w] & seen[:, w + 1] for w in range(len(self.steps))] or [seen[:, 0]]
+        fewest = {
+            band: min(int(there.sum() if mask is None else there[mask].sum()) for there in both)
+            for band, mask in self.bands.items()
+        }
+        few = {band: n for band, n in fewest.items() if n < 50}
+        if few:
+            bands = ", ".join(f"{band}: {n}" for band, n in few.items() if band != ALL)
+            what = f"{fewest[ALL]} classes" + (f" ({bands})" if bands else "")
+            where = " in two successive waves" if self.steps and fewest[ALL] < len(seen) else ""
             self.raised.append(
                 FewClustersWarning(
-                    f"{fewest} classes{what}: standard errors between classes are rough below about 50.",
-                    n_clusters=fewest,
+                    f"{what}{where}: standard errors between classes are rough below about 50.",
+                    n_clusters=min(few.values()),
                 )
             )
 

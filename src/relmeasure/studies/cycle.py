@@ -128,7 +128,7 @@ def reciprocity(
     Warns
     -----
     FewClustersWarning
-        Fewer than 50 classes in two successive waves; fewer than 20 schools, also in a band.
+        Fewer than 50 classes in two successive waves, or fewer than 20 schools; also in a band.
     ListwiseDeletionWarning
         Classes without a value of ``by``.
     DuplicateRowsWarning
