@@ -145,7 +145,7 @@ def test_the_class_column_may_bear_any_name(instrument: Instrument, answers: Any
 
 def test_rows_without_a_class_or_school_are_counted(instrument: Instrument, answers: Any) -> None:
     gone = answers.assign(school=answers["school"].where(answers["class_id"] != "class-12"))
-    with pytest.warns(ListwiseDeletionWarning, match=r"30 of 212 rows have no value in 'school' and 'class_id'"):
+    with pytest.warns(ListwiseDeletionWarning, match=r"30 of 212 rows have no value in 'school' or 'class_id'"):
         result = classroom_scores(instrument, gone, school="school", scales=["care"])
     assert result.provenance is not None
     assert (result.provenance.n_rows, result.provenance.n_obs) == (212, 182)

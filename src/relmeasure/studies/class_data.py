@@ -108,7 +108,8 @@ def _without_keys(n_rows: int, used: int, keys: Sequence[str]) -> list[Relmeasur
         raise DataError(f"None of the {n_rows} rows has {named}: nothing can be reported.", n_rows=n_rows)
     if used == n_rows:
         return []
-    text = f"{n_rows - used} of {n_rows} rows have no value in {named} and are not used."
+    places = " or ".join(f"'{key}'" for key in keys)
+    text = f"{n_rows - used} of {n_rows} rows have no value in {places} and are not used."
     return [ListwiseDeletionWarning(text, n_dropped=n_rows - used, n_rows=n_rows)]
 
 
