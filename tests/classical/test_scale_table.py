@@ -318,3 +318,15 @@ def test_an_item_that_nobody_answered_is_named() -> None:
     assert "Nobody answered trust_6" in text
     assert text.count("not available") == 1
     assert "relationship, alpha, omega: not available" in text
+
+
+def test_ordinal_coefficients_are_offered_where_categories_are_few() -> None:
+    made = rm.load_instrument("relationship-student")  # four options an item
+    data = rm.simulate(made, n_clusters=10, cluster_size=20, rng=1)
+    plain = reliability(made, data, scales=["care", "trust"])
+    assert "Items of care, trust have no more than 5 categories" in plain.remarks[0]
+    assert "green_yang" in plain.summary()
+    asked = reliability(made, data, scales=["care"], coefficients=["alpha", "green_yang"])
+    assert asked.remarks == ()
+    wide = rm.load_instrument("tses-short")  # nine options
+    assert reliability(wide, rm.simulate(wide, n_clusters=20, cluster_size=10, rng=1)).remarks == ()

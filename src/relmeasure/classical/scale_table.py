@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, cast, get_args
@@ -72,11 +72,14 @@ class ScaleReliability(Result):
         ``lower``, ``upper``, ``conf_level``, ``n_obs``, ``n_rows``, ``n_items``, ``sem`` (standard error of
         measurement of the raw score, in the units of the scale's scoring rule), ``rule``, ``method``, ``definition``,
         ``reason`` (why there is no estimate).
+    remarks : tuple of str
+        What else can be asked for: ordinal coefficients, where items have few categories and none was asked for.
     warnings : tuple of Note
     provenance : Provenance or None
     """
 
     table: Table
+    remarks: tuple[str, ...] = ()
     warnings: tuple[Note, ...] = ()
     provenance: Provenance | None = None
 
@@ -100,7 +103,8 @@ class ScaleReliability(Result):
             for row in self.table.rows()
             if row["reason"] is None
         )
-        return "\n".join([*lines, *methods, *(note.summary() for note in self.warnings)])
+        offers = map(paragraph, self.remarks)
+        return "\n".join([*lines, *methods, *offers, *(note.summary() for note in self.warnings)])
 
 
 def reliability(
@@ -191,12 +195,14 @@ def reliability(
         raised += [(scale, w) for w in (*kept, *_level_warning(instrument, scale))]
         for note in (*(prepared.remarks if prepared is not None else ()), *_leaf_note(instrument, scale)):
             notes[(note.code, note.message)] = note
+    offered = coefficients is None and responses is not None
     n_rows = max((m.n_rows for m in moments.values()), default=0)
     n_obs = min((m.n_obs for m in moments.values()), default=0)
     steps = responses.steps if responses is not None else ()
     rule = f"{missing}, each scale by itself"
     return ScaleReliability(
         Table.from_rows(rows, COLUMNS),
+        remarks=tuple(_ordinal_offer(instrument, moments)) if offered else (),
         warnings=(*notes.values(), *announce(_joined(raised))),
         provenance=Provenance("reliability", __version__, n_rows, n_obs, rule, instrument.label, steps),
     )
@@ -315,18 +321,26 @@ def _ordered(responses: Responses | None, missing: MissingMethod) -> Callable[[s
         if responses is None:
             return "ordinal coefficients need the answers: hand in the data, not moments"
         instrument = responses.instrument
-        scales = {item: instrument.response_scale(item) for item in instrument.scale_items(scale)}
-        many = [item for item, answers in scales.items() if not 2 <= len(answers.options) <= MOST_CATEGORIES]
-        if many:
-            return f"items without two to {MOST_CATEGORIES} ordered categories ({shorten(many)}): see alpha and omega"
-        if any(_uneven(instrument.keyed_values(item)) for item in scales):
-            return "categories are not scored in equal steps: the formulas for ordered answers take one apart"
+        unfit = _unfit_for_ordinal(instrument, scale)
+        if unfit is not None:
+            return unfit
         part, _ = bound(instrument, responses.source.native, scales=[scale], unknown="missing")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RelmeasureWarning)  # rows dropped are said for the scale; the rest is kept
             return polychoric(part, missing=missing, acov=True)
 
     return of
+
+
+def _unfit_for_ordinal(instrument: Instrument, scale: str) -> str | None:
+    """Why a scale has no ordinal coefficients; None where it has."""
+    scales = {item: instrument.response_scale(item) for item in instrument.scale_items(scale)}
+    many = [item for item, answers in scales.items() if not 2 <= len(answers.options) <= MOST_CATEGORIES]
+    if many:
+        return f"items without two to {MOST_CATEGORIES} ordered categories ({shorten(many)}): see alpha and omega"
+    if any(_uneven(instrument.keyed_values(item)) for item in scales):
+        return "categories are not scored in equal steps: the formulas for ordered answers take one apart"
+    return None
 
 
 def _uneven(keyed: Mapping[int, float]) -> bool:
@@ -383,6 +397,22 @@ def _sem(instrument: Instrument, scale: str, prepared: Prepared, estimate: Estim
 
 
 # --------------------------------------------------------------------------- what has to be said
+def _ordinal_offer(instrument: Instrument, scales: Iterable[str]) -> Iterator[str]:
+    """Say which scales have coefficients that take few categories as ordered ones."""
+    fit = [
+        name
+        for name in scales
+        if len(instrument.scale_items(name)) > 1
+        and not _weighs(instrument, name)
+        and _unfit_for_ordinal(instrument, name) is None
+    ]
+    if fit:
+        yield (
+            f"Items of {shorten(fit)} have no more than {MOST_CATEGORIES} categories, which alpha and omega take as "
+            "numbers. coefficients=['green_yang'] is the omega of the sum score that takes them as ordered."
+        )
+
+
 def _leaf_note(instrument: Instrument, scale: str) -> Iterator[Note]:
     subscales = instrument.scale(scale).subscales
     if subscales and not _weighs(instrument, scale):
