@@ -33,12 +33,10 @@ def estimators() -> dict[str, Callable[..., Any]]:
 
 def options(function: Callable[..., Any], argument: str) -> list[str]:
     """Allowed words of an argument, in the order of its Literal."""
-    module = vars(sys.modules[function.__module__])
     hint = inspect.signature(function).parameters[argument].annotation
-    hints = (
-        get_type_hints(function, globalns={**module, "Any": Any, "Literal": Literal}) if isinstance(hint, str) else {}
-    )
-    return [str(word) for part in _literals(hints.get(argument, hint)) for word in get_args(part)]
+    holder = type("Holder", (), {"__annotations__": {argument: hint}})  # one hint: others may name what only types know
+    read = get_type_hints(holder, globalns=vars(sys.modules[inspect.unwrap(function).__module__]))
+    return [str(word) for part in _literals(read[argument]) for word in get_args(part)]
 
 
 def _literals(hint: Any) -> list[Any]:
