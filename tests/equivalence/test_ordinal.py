@@ -23,7 +23,7 @@ from relmeasure.exceptions import (
     TooFewObservationsError,
     UnsupportedDataError,
 )
-from relmeasure.structural.categorical import residual_traces
+from relmeasure.structural.evaluation.categorical import residual_traces
 from tests.structural.reference import CHISQ, estimate_differences, off
 from tests.support import REFERENCE, load_reference
 

@@ -9,20 +9,20 @@ import numpy as np
 
 from relmeasure.samplestats.moments import moment_sums
 from relmeasure.samplestats.patterns import missing_patterns
-from relmeasure.structural.discrepancy import (
+from relmeasure.structural.estimation.discrepancy import (
     Discrepancy,
     GeneralizedLeastSquares,
     MomentLeastSquares,
     NormalLikelihood,
     stack_moments,
 )
-from relmeasure.structural.full_information import FullInformation
-from relmeasure.structural.implied import ModelStructure
-from relmeasure.structural.parameter_table import ParameterTable
-from relmeasure.structural.samples import GroupSample, sample_from_moments
-from relmeasure.structural.specification import ModelOptions, build_table
-from relmeasure.structural.start import starting_values, with_sample_moments
-from relmeasure.structural.syntax import parse_model
+from relmeasure.structural.estimation.full_information import FullInformation
+from relmeasure.structural.estimation.implied import ModelStructure
+from relmeasure.structural.estimation.samples import GroupSample, sample_from_moments
+from relmeasure.structural.estimation.start import starting_values, with_sample_moments
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.specification import ModelOptions, build_table
+from relmeasure.structural.language.syntax import parse_model
 
 NAMES = tuple(f"y{k}" for k in range(1, 9))
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from relmeasure.structural import StructuralFit, cfa
+from relmeasure.structural.estimation.samples import GroupSample, Sample
+from relmeasure.structural.language.specification import build_table
 from relmeasure.structural.reading import Reading
 from relmeasure.structural.running import Call, fit_table
-from relmeasure.structural.samples import GroupSample, Sample
-from relmeasure.structural.specification import build_table
 from tests.support import REFERENCE, load_reference
 
 ITEMS = ["a1", "a2", "a3", "a4", "b1", "b2", "b3"]

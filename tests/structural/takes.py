@@ -10,7 +10,7 @@ import pandas as pd
 
 from relmeasure.exceptions import UnsupportedDataError
 from relmeasure.structural import cfa
-from relmeasure.structural.method import Estimator
+from relmeasure.structural.estimation.method import Estimator
 from tests.structural.populations import Population, ordered, population_items
 
 SMALL = Population(1, 4)

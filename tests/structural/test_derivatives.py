@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from relmeasure.numerics.optimize import numerical_gradient, numerical_jacobian
-from relmeasure.structural.cases import block_scores
-from relmeasure.structural.discrepancy import NormalLikelihood
-from relmeasure.structural.full_information import FullInformation
-from relmeasure.structural.implied import Candidates
-from relmeasure.structural.saturated import incomplete_scores
+from relmeasure.structural.estimation.cases import block_scores
+from relmeasure.structural.estimation.discrepancy import NormalLikelihood
+from relmeasure.structural.estimation.full_information import FullInformation
+from relmeasure.structural.estimation.implied import Candidates
+from relmeasure.structural.estimation.saturated import incomplete_scores
 from tests.structural.models import MODELS, NAMES, incomplete, objective, simulated, table_of
 
 GRADIENT = 1e-7

@@ -7,7 +7,7 @@ import pytest
 
 from relmeasure.exceptions import ModelError
 from relmeasure.numerics.optimize import numerical_gradient
-from relmeasure.structural.expressions import read_expression
+from relmeasure.structural.language.expressions import read_expression
 
 VALUES = np.array([0.7, 1.3, 0.4])
 

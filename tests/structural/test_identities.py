@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from relmeasure.structural import StructuralFit, cfa, sem
-from relmeasure.structural.method import Estimator
+from relmeasure.structural.estimation.method import Estimator
 from tests.structural.models import NAMES, incomplete, simulated
 from tests.structural.reference import frame, model
 
@@ -108,6 +108,8 @@ def test_the_order_of_columns_and_rows_does_not_matter(order: list[str], seed: i
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.floats(0.01, 100.0), min_size=8, max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
+@example([1.0, 1.0, 1.0, 1.0, 0.01, 77.0, 1.0, 1.0], [False] * 8)  # variances a hundred million times apart
+@example([1e-3, 1.0, 1.0, 1e3, 1.0, 1.0, 1.0, 1.0], [False] * 8)
 def test_units_and_reversals_do_not_matter(scales: list[float], turned: list[bool]) -> None:
     plain = cfa(TWO, data())
     factor = np.array(scales) * np.where(turned, -1.0, 1.0)

@@ -12,12 +12,12 @@ import pytest
 
 from relmeasure.exceptions import CategoriesAssumedWarning, HeywoodWarning, PairwiseDeletionWarning
 from relmeasure.structural import StructuralFit, cfa, sem
-from relmeasure.structural.assess import fit_baseline
-from relmeasure.structural.categorical import categorical_robust
+from relmeasure.structural.estimation.samples import GroupSample, Sample
+from relmeasure.structural.evaluation.assess import fit_baseline
+from relmeasure.structural.evaluation.categorical import categorical_robust
+from relmeasure.structural.language.specification import build_table
 from relmeasure.structural.reading import Reading
 from relmeasure.structural.running import Call, fit_table
-from relmeasure.structural.samples import GroupSample, Sample
-from relmeasure.structural.specification import build_table
 from tests.structural.reference import estimate_differences, frame, index_differences, key, model
 from tests.support import load_reference
 

@@ -13,10 +13,10 @@ from scipy.special import ndtr
 
 from relmeasure.exceptions import CategoriesAssumedWarning, UnsupportedDataError
 from relmeasure.structural import StructuralFit, cfa
-from relmeasure.structural.categorical import residual_traces
-from relmeasure.structural.engine import Fitted
-from relmeasure.structural.ordinal import CategoricalLeastSquares
-from relmeasure.structural.standardized import standardized_solution
+from relmeasure.structural.estimation.engine import Fitted
+from relmeasure.structural.estimation.ordinal import CategoricalLeastSquares
+from relmeasure.structural.evaluation.categorical import residual_traces
+from relmeasure.structural.evaluation.standardized import standardized_solution
 from tests.structural.ordered_groups import (
     CATEGORIES,
     CONTINUOUS,

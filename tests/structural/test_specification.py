@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from relmeasure.exceptions import ModelError, ModelSyntaxError, OptionError
-from relmeasure.structural.parameter_table import ParameterTable
-from relmeasure.structural.restrictions import restrictions_of
-from relmeasure.structural.specification import ModelOptions, assumptions, build_table
-from relmeasure.structural.syntax import parse_model
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.restrictions import restrictions_of
+from relmeasure.structural.language.specification import ModelOptions, assumptions, build_table
+from relmeasure.structural.language.syntax import parse_model
 
 
 def table(text: str, **options: object) -> ParameterTable:

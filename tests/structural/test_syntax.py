@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relmeasure.exceptions import ModelError, ModelSyntaxError
-from relmeasure.structural.syntax import Model, Modifier, parse_model
+from relmeasure.structural.language.syntax import Model, Modifier, parse_model
 
 
 def triples(model: Model) -> list[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ from relmeasure.equivalence.verdict import CRITERIA, ORDERED_CRITERIA, level_rea
 from relmeasure.exceptions import OptionError
 from relmeasure.instruments.definition import Instrument
 from relmeasure.results import Note, Provenance, Status, Table
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.fit import StructuralFit
 from relmeasure.structural.running import Call
 
 __all__ = ["invariance"]

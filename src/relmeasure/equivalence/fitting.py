@@ -22,10 +22,13 @@ from relmeasure.exceptions import (
 )
 from relmeasure.responses.variables import VariableRows
 from relmeasure.results import Table
-from relmeasure.structural.cases import Cases
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.method import Method
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.estimation.cases import Cases
+from relmeasure.structural.estimation.method import Method
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.roles import roles_of
+from relmeasure.structural.language.specification import build_table
+from relmeasure.structural.language.syntax import Model
 from relmeasure.structural.reading import (
     Reading,
     group_names,
@@ -36,10 +39,7 @@ from relmeasure.structural.reading import (
     read_statistic,
 )
 from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
-from relmeasure.structural.roles import roles_of
 from relmeasure.structural.running import Call, fit_table
-from relmeasure.structural.specification import build_table
-from relmeasure.structural.syntax import Model
 
 __all__ = ["Prepared", "Steps", "fit_steps", "prepare"]
 

@@ -21,7 +21,7 @@ import numpy as np
 from relmeasure.equivalence.layout import Layout
 from relmeasure.numerics.coefficients import normal_quantile
 from relmeasure.results import Table
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.fit import StructuralFit
 
 __all__ = ["mean_columns", "mean_differences"]
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from relmeasure.exceptions import ModelError, shorten
 from relmeasure.results import Result
-from relmeasure.structural.parameter_table import ParameterTable, Row
-from relmeasure.structural.roles import roles_of
-from relmeasure.structural.syntax import Formula, Model, Modifier
+from relmeasure.structural.language.parameter_table import ParameterTable, Row
+from relmeasure.structural.language.roles import roles_of
+from relmeasure.structural.language.syntax import Formula, Model, Modifier
 
 __all__ = ["Layout", "model_over_waves"]
 

@@ -18,8 +18,8 @@ from relmeasure.equivalence.verdict import (
 )
 from relmeasure.exceptions import EstimationError
 from relmeasure.results import Table
-from relmeasure.structural.compare import Comparison
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.compare import Comparison
+from relmeasure.structural.fitted.fit import StructuralFit
 
 __all__ = ["conclude", "judge", "proposals_of", "step_rows"]
 

@@ -10,7 +10,7 @@ from relmeasure.equivalence.layout import Layout
 from relmeasure.equivalence.score_tests import equality_tests
 from relmeasure.exceptions import InadmissibleError, OptionError
 from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table, paragraph
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.fit import StructuralFit
 
 __all__ = ["InvarianceResult"]
 

@@ -29,10 +29,10 @@ import numpy as np
 
 from relmeasure.equivalence.layout import Layout
 from relmeasure.results import Table
-from relmeasure.structural.engine import Engine, Fitted
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.fit_measures import chi_square_pvalue
-from relmeasure.structural.groups import kind_of
+from relmeasure.structural.estimation.engine import Engine, Fitted
+from relmeasure.structural.evaluation.fit_measures import chi_square_pvalue
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.groups import kind_of
 
 __all__ = ["equality_tests"]
 

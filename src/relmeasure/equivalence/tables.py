@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from relmeasure.equivalence.layout import Layout
 from relmeasure.equivalence.verdict import STEPS
 from relmeasure.exceptions import ModelError, did_you_mean
-from relmeasure.structural.groups import kind_of
-from relmeasure.structural.parameter_table import ParameterTable, Row
+from relmeasure.structural.language.groups import kind_of
+from relmeasure.structural.language.parameter_table import ParameterTable, Row
 
 __all__ = ["EQUAL", "n_parameters", "released_names", "step_tables"]
 

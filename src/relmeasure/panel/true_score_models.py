@@ -17,13 +17,13 @@ from relmeasure.numerics.optimize import minimize
 from relmeasure.panel.error_moments import ClassMeans
 from relmeasure.panel.latent_moments import LatentMoments, Problem, cluster_meat, latent_moments, problem_of
 from relmeasure.results import frozen_array
-from relmeasure.structural.implied import BlockState, ModelStructure
-from relmeasure.structural.parameter_table import ParameterTable
-from relmeasure.structural.restrictions import Restrictions, restrictions_of
-from relmeasure.structural.samples import GroupSample
-from relmeasure.structural.specification import ModelOptions, build_table
-from relmeasure.structural.start import starting_values
-from relmeasure.structural.syntax import parse_model
+from relmeasure.structural.estimation.implied import BlockState, ModelStructure
+from relmeasure.structural.estimation.samples import GroupSample
+from relmeasure.structural.estimation.start import starting_values
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.restrictions import Restrictions, restrictions_of
+from relmeasure.structural.language.specification import ModelOptions, build_table
+from relmeasure.structural.language.syntax import parse_model
 
 __all__ = ["TrueScoreFit", "fit_true_scores"]
 

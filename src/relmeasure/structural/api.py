@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
 from relmeasure.instruments.definition import Instrument
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.groups import GroupEqual
-from relmeasure.structural.method import Estimator, Information, Likelihood, Missing
-from relmeasure.structural.model_from_instrument import Structure
+from relmeasure.structural.estimation.method import Estimator, Information, Likelihood, Missing
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.groups import GroupEqual
+from relmeasure.structural.language.model_from_instrument import Structure
 from relmeasure.structural.running import Call, run
 from relmeasure.structural.two_level.running import run_two_level
 from relmeasure.structural.two_level.specification import Levels

@@ -11,7 +11,7 @@ from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.moments import MomentSums
 
 if TYPE_CHECKING:
-    from relmeasure.structural.method import Method
+    from relmeasure.structural.estimation.method import Method
     from relmeasure.structural.running import Call
 
 __all__ = ["check_moments", "check_options", "check_ordered"]

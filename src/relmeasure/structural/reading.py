@@ -23,9 +23,9 @@ from relmeasure.samplestats.estimates import MomentEstimate, em_moments
 from relmeasure.samplestats.moments import MomentSums, moment_sums
 from relmeasure.samplestats.patterns import missing_patterns
 from relmeasure.structural.call_checks import check_moments
-from relmeasure.structural.cases import Cases, GroupCases
-from relmeasure.structural.moment_weights import distribution_free_acov
-from relmeasure.structural.samples import GroupSample, Sample, sample_from_moments
+from relmeasure.structural.estimation.cases import Cases, GroupCases
+from relmeasure.structural.estimation.moment_weights import distribution_free_acov
+from relmeasure.structural.estimation.samples import GroupSample, Sample, sample_from_moments
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Instrument

@@ -24,8 +24,8 @@ from relmeasure.samplestats.latent import PolychoricResult
 from relmeasure.samplestats.mixed import mixed_correlations
 from relmeasure.samplestats.polychoric import polychoric_from_codes
 from relmeasure.structural.call_checks import check_ordered
+from relmeasure.structural.estimation.samples import GroupSample, Sample
 from relmeasure.structural.reading import Reading, group_names, labelled, split_cases
-from relmeasure.structural.samples import GroupSample, Sample
 
 __all__ = ["ordered_items", "read_ordered", "read_polychoric"]
 

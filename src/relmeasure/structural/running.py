@@ -22,17 +22,21 @@ from relmeasure.instruments.definition import Instrument
 from relmeasure.responses.published import pair_moments
 from relmeasure.results import Provenance, Status, announce, frozen_array
 from relmeasure.samplestats.latent import PolychoricResult
-from relmeasure.structural.admissible import admissibility, runaways
-from relmeasure.structural.assess import fit_baseline, measures, n_moments
 from relmeasure.structural.call_checks import check_options
-from relmeasure.structural.engine import Engine, Fitted
-from relmeasure.structural.estimation import Solution, solve
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.groups import GroupEqual
-from relmeasure.structural.identification import Identification, check_identification
-from relmeasure.structural.method import Estimator, Information, Likelihood, Method, Missing, method_of
-from relmeasure.structural.model_from_instrument import Structure, instrument_scales, model_from_instrument
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.estimation.engine import Engine, Fitted
+from relmeasure.structural.estimation.identification import Identification, check_identification
+from relmeasure.structural.estimation.method import Estimator, Information, Likelihood, Method, Missing, method_of
+from relmeasure.structural.estimation.solving import Solution, solve
+from relmeasure.structural.estimation.start import starting_values, with_sample_moments
+from relmeasure.structural.evaluation.admissible import admissibility, runaways
+from relmeasure.structural.evaluation.assess import fit_baseline, measures, n_moments
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.groups import GroupEqual
+from relmeasure.structural.language.model_from_instrument import Structure, instrument_scales, model_from_instrument
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.roles import Roles, roles_of
+from relmeasure.structural.language.specification import ModelOptions, assumptions, build_table
+from relmeasure.structural.language.syntax import Model, parse_model
 from relmeasure.structural.reading import (
     Reading,
     Request,
@@ -45,10 +49,6 @@ from relmeasure.structural.reading import (
     with_acov,
 )
 from relmeasure.structural.reading_ordered import ordered_items, read_ordered, read_polychoric
-from relmeasure.structural.roles import Roles, roles_of
-from relmeasure.structural.specification import ModelOptions, assumptions, build_table
-from relmeasure.structural.start import starting_values, with_sample_moments
-from relmeasure.structural.syntax import Model, parse_model
 
 __all__ = ["Call", "cluster_columns", "fit_table", "judge", "provenance_of", "run"]
 

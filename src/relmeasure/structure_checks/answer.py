@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relmeasure.results import Table
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.fit import StructuralFit
 
 __all__ = ["CRITERIA", "answer", "factor_correlations", "model_rows"]
 

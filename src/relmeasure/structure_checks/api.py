@@ -9,8 +9,8 @@ from relmeasure._version import __version__
 from relmeasure.exceptions import OptionError
 from relmeasure.instruments.catalog import require_instrument
 from relmeasure.results import Note, Provenance, Status, Table
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.model_from_instrument import instrument_scales
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.model_from_instrument import instrument_scales
 from relmeasure.structural.reading import Reading
 from relmeasure.structural.running import Call
 from relmeasure.structure_checks.answer import CRITERIA, answer, factor_correlations, model_rows, usable

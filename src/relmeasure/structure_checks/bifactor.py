@@ -25,8 +25,8 @@ import numpy as np
 
 from relmeasure.numerics.coefficients import wald_interval
 from relmeasure.results import Table
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.model_from_instrument import GENERAL
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.model_from_instrument import GENERAL
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Scale

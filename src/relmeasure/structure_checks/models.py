@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from relmeasure.exceptions import TooFewItemsError, UnsupportedDataError
 from relmeasure.instruments.definition import Instrument
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.model_from_instrument import Structure, model_from_instrument
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.language.model_from_instrument import Structure, model_from_instrument
+from relmeasure.structural.language.roles import roles_of
+from relmeasure.structural.language.specification import build_table
+from relmeasure.structural.language.syntax import Formula, Model, Modifier
 from relmeasure.structural.reading import Reading, is_statistic, open_rows, read_incomplete, read_rows, read_statistic
-from relmeasure.structural.roles import roles_of
 from relmeasure.structural.running import Call, fit_table
-from relmeasure.structural.specification import build_table
-from relmeasure.structural.syntax import Formula, Model, Modifier
 
 if TYPE_CHECKING:
     from relmeasure.instruments.definition import Scale

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relmeasure.results import FrameKind, Note, Provenance, Result, Status, Table, paragraph
-from relmeasure.structural.fit import StructuralFit
+from relmeasure.structural.fitted.fit import StructuralFit
 
 __all__ = ["DimensionalityResult"]
 

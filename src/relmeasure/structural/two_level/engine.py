@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.structural.cases import Cases, cluster_sums
-from relmeasure.structural.discrepancy import Discrepancy
-from relmeasure.structural.engine import Engine, Fitted
-from relmeasure.structural.implied import BlockState
-from relmeasure.structural.method import Method
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.estimation.cases import Cases, cluster_sums
+from relmeasure.structural.estimation.discrepancy import Discrepancy
+from relmeasure.structural.estimation.engine import Engine, Fitted
+from relmeasure.structural.estimation.implied import BlockState
+from relmeasure.structural.estimation.method import Method
+from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.two_level.incomplete import IncompleteTwoLevel
 from relmeasure.structural.two_level.likelihood import TwoLevelLikelihood, log_constant
 from relmeasure.structural.two_level.sample import TwoLevelSample

@@ -12,13 +12,13 @@ import numpy as np
 
 from relmeasure.exceptions import HeywoodWarning, OptionError, UnsupportedDataError
 from relmeasure.results import FrameKind, Table, announce
-from relmeasure.structural.admissible import admissibility
-from relmeasure.structural.bootstrap import Bootstrap, IntervalKind
-from relmeasure.structural.compare import Comparison, DifferenceMethod, compare_fits
-from relmeasure.structural.fit import StructuralFit
-from relmeasure.structural.modification import modification_table
-from relmeasure.structural.residuals import ResidualKind, squared_correlations
-from relmeasure.structural.scores import ScoreMethod
+from relmeasure.structural.evaluation.admissible import admissibility
+from relmeasure.structural.evaluation.modification import modification_table
+from relmeasure.structural.evaluation.residuals import ResidualKind, squared_correlations
+from relmeasure.structural.fitted.bootstrap import Bootstrap, IntervalKind
+from relmeasure.structural.fitted.compare import Comparison, DifferenceMethod, compare_fits
+from relmeasure.structural.fitted.fit import StructuralFit
+from relmeasure.structural.fitted.scores import ScoreMethod
 from relmeasure.structural.two_level.engine import TwoLevelEngine, TwoLevelFitted
 from relmeasure.structural.two_level.level_fit import level_fit_table
 from relmeasure.structural.two_level.reliability import class_mean_table, reliability_table

@@ -29,10 +29,10 @@ import numpy as np
 
 from relmeasure.exceptions import UnsupportedDataError
 from relmeasure.numerics.optimize import numerical_jacobian
-from relmeasure.structural.cases import cluster_sums
-from relmeasure.structural.discrepancy import Cached
-from relmeasure.structural.full_information import pattern_inverses
-from relmeasure.structural.implied import BlockState, Candidates, ModelStructure
+from relmeasure.structural.estimation.cases import cluster_sums
+from relmeasure.structural.estimation.discrepancy import Cached
+from relmeasure.structural.estimation.full_information import pattern_inverses
+from relmeasure.structural.estimation.implied import BlockState, Candidates, ModelStructure
 from relmeasure.structural.two_level.cells import ClusterCells
 from relmeasure.structural.two_level.likelihood import TwoLevelLikelihood
 from relmeasure.structural.two_level.sample import SizeMoments, Variables

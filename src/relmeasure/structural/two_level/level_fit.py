@@ -20,8 +20,13 @@ import numpy as np
 
 from relmeasure.exceptions import NotConvergedWarning, RelmeasureWarning
 from relmeasure.results import Table
-from relmeasure.structural.fit_measures import ChiSquare, chi_square_pvalue, comparative_indices, rmsea_indices
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.evaluation.fit_measures import (
+    ChiSquare,
+    chi_square_pvalue,
+    comparative_indices,
+    rmsea_indices,
+)
+from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.two_level.engine import TwoLevelFitted
 from relmeasure.structural.two_level.measures import chi_square, n_moments, srmr
 from relmeasure.structural.two_level.reference_models import fit_saturated, moment_values, refit, sample_values

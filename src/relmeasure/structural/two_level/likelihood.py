@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.structural.discrepancy import Cached
-from relmeasure.structural.implied import BlockState, Candidates, ModelStructure
+from relmeasure.structural.estimation.discrepancy import Cached
+from relmeasure.structural.estimation.implied import BlockState, Candidates, ModelStructure
 from relmeasure.structural.two_level.sample import SizeMoments
 
 __all__ = ["Inverses", "TwoLevelLikelihood", "log_constant"]

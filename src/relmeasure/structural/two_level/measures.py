@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.structural.fit_measures import (
+from relmeasure.structural.evaluation.fit_measures import (
     ChiSquare,
     chi_square_pvalue,
     comparative_indices,
@@ -21,7 +21,7 @@ from relmeasure.structural.fit_measures import (
     rmsea_indices,
     sample_size_indices,
 )
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.two_level.engine import TwoLevelFitted
 from relmeasure.structural.two_level.sample import TwoLevelSample
 

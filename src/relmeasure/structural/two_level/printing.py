@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relmeasure.results import Table
-from relmeasure.structural.printing import TITLES, fit_lines
+from relmeasure.structural.fitted.printing import TITLES, fit_lines
 from relmeasure.structural.two_level.sample import LEVELS
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from relmeasure.exceptions import (
 from relmeasure.responses.variables import VariableRows
 from relmeasure.results import Note, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums, cluster_sums, coded_labels
-from relmeasure.structural.cases import Cases, GroupCases
+from relmeasure.structural.estimation.cases import Cases, GroupCases
+from relmeasure.structural.estimation.samples import GroupSample
 from relmeasure.structural.reading import labelled
-from relmeasure.structural.samples import GroupSample
 from relmeasure.structural.two_level.cells import ClusterCells, cluster_cells
 from relmeasure.structural.two_level.likelihood import log_constant
 from relmeasure.structural.two_level.sample import LEVELS, TwoLevelSample, Variables, check_levels, size_moments

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from relmeasure.results import frozen_array
-from relmeasure.structural.cases import Cases
-from relmeasure.structural.estimation import solve
-from relmeasure.structural.method import Method
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.estimation.cases import Cases
+from relmeasure.structural.estimation.method import Method
+from relmeasure.structural.estimation.solving import solve
+from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.two_level.engine import TwoLevelEngine, TwoLevelFitted
 from relmeasure.structural.two_level.sample import TwoLevelSample
 from relmeasure.structural.two_level.saturated import unrestricted_moments

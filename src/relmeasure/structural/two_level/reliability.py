@@ -34,8 +34,8 @@ import numpy as np
 from relmeasure.exceptions import InadmissibleWarning, KeyDirectionWarning, OptionError, RelmeasureWarning, shorten
 from relmeasure.numerics.optimize import numerical_jacobian
 from relmeasure.results import Table
-from relmeasure.structural.implied import BlockState
-from relmeasure.structural.scores import direct_loadings
+from relmeasure.structural.estimation.implied import BlockState
+from relmeasure.structural.fitted.scores import direct_loadings
 from relmeasure.structural.two_level.components import sum_components
 from relmeasure.structural.two_level.sample import LEVELS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from relmeasure.exceptions import OptionError, UnsupportedDataError
 from relmeasure.results import Table
-from relmeasure.structural.residuals import ResidualKind
+from relmeasure.structural.evaluation.residuals import ResidualKind
 from relmeasure.structural.two_level.sample import LEVELS
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from relmeasure.instruments.definition import Instrument
 from relmeasure.results import announce, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
 from relmeasure.structural.call_checks import check_options
-from relmeasure.structural.estimation import Solution, solve
-from relmeasure.structural.identification import Identification, check_identification
-from relmeasure.structural.method import Method, method_of
-from relmeasure.structural.parameter_table import ParameterTable
+from relmeasure.structural.estimation.identification import Identification, check_identification
+from relmeasure.structural.estimation.method import Method, method_of
+from relmeasure.structural.estimation.samples import GroupSample
+from relmeasure.structural.estimation.solving import Solution, solve
+from relmeasure.structural.estimation.start import starting_values, with_sample_moments
+from relmeasure.structural.language.parameter_table import ParameterTable
+from relmeasure.structural.language.syntax import Model, parse_model
 from relmeasure.structural.reading import Reading, is_statistic, open_rows
 from relmeasure.structural.running import Call, cluster_columns, judge, provenance_of
-from relmeasure.structural.samples import GroupSample
-from relmeasure.structural.start import starting_values, with_sample_moments
-from relmeasure.structural.syntax import Model, parse_model
 from relmeasure.structural.two_level.engine import TwoLevelEngine, TwoLevelFitted, moment_gram
 from relmeasure.structural.two_level.fit import TwoLevelFit
 from relmeasure.structural.two_level.measures import measures, n_moments

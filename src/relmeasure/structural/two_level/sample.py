@@ -22,7 +22,7 @@ import numpy as np
 from relmeasure.exceptions import DataError, NotPositiveDefiniteError, TooFewObservationsError, shorten
 from relmeasure.results import FloatArray, Table, frozen_array
 from relmeasure.samplestats.clusters import ClusterSums
-from relmeasure.structural.samples import GroupSample, Sample, check_positive_definite
+from relmeasure.structural.estimation.samples import GroupSample, Sample, check_positive_definite
 from relmeasure.structural.two_level.cells import ClusterCells
 
 __all__ = ["LEVELS", "SizeMoments", "TwoLevelSample", "Variables", "check_levels", "size_moments"]

@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from relmeasure.exceptions import ModelError, ModelSyntaxError, OptionError, UnsupportedDataError, shorten
-from relmeasure.structural.model_from_instrument import Structure, model_from_instrument
-from relmeasure.structural.parameter_table import ParameterTable, Row
-from relmeasure.structural.specification import ModelOptions, build_table
-from relmeasure.structural.syntax import Formula, Model, Modifier
+from relmeasure.structural.language.model_from_instrument import Structure, model_from_instrument
+from relmeasure.structural.language.parameter_table import ParameterTable, Row
+from relmeasure.structural.language.specification import ModelOptions, build_table
+from relmeasure.structural.language.syntax import Formula, Model, Modifier
 from relmeasure.structural.two_level.sample import LEVELS, Variables
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from relmeasure.exceptions import EstimationError, OptionError, RelmeasureWarnin
 from relmeasure.results import Status, Table
 from relmeasure.simulation import simulate
 from relmeasure.structural.api import cfa
-from relmeasure.structural.model_from_instrument import instrument_scales
+from relmeasure.structural.language.model_from_instrument import instrument_scales
 from relmeasure.studies.planning.answer import Plan, as_numbers, check_shares, check_whole
 
 if TYPE_CHECKING:

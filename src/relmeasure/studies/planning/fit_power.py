@@ -155,7 +155,7 @@ def _degrees(df: int | None, instrument: Instrument | None, groups: int) -> int:
         raise OptionError("Give df=, the degrees of freedom of the model, or instrument=: one of them.")
     if df is not None:
         return check_whole("df", df)[0]
-    from relmeasure.structural.model_from_instrument import instrument_scales
+    from relmeasure.structural.language.model_from_instrument import instrument_scales
 
     scales = instrument_scales(instrument)  # type: ignore[arg-type]
     items = {item for scale in scales for item in scale.items}

@@ -13,7 +13,7 @@ from relmeasure.equivalence.api import invariance as test_invariance
 from relmeasure.exceptions import OptionError, RelmeasureWarning
 from relmeasure.results import Table
 from relmeasure.samplestats.estimates import MomentEstimate
-from relmeasure.structural.model_from_instrument import instrument_scales
+from relmeasure.structural.language.model_from_instrument import instrument_scales
 from relmeasure.studies.planning.answer import Plan, as_numbers, check_shares, check_whole
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Implied moments, discrepancies, and the estimates that make them small."""

@@ -1,0 +1,1 @@
+"""The fitted model and what it gives: tables, scores, reliability, comparisons, the bootstrap."""

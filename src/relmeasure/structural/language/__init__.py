@@ -1,0 +1,1 @@
+"""The model as written, and the table of parameters it becomes."""
