@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -178,6 +178,45 @@ def test_latent_means_are_recovered() -> None:
     inside = (means["effect_size_lower"] < means["effect_size"]) & (means["effect_size"] < means["effect_size_upper"])
     assert inside.all()
     assert (means["reference"] == "g0").all()
+
+
+def test_an_effect_size_has_its_own_test() -> None:
+    """Its p-value is that of its interval, here where the difference itself has another."""
+    rng = np.random.default_rng(4)
+    n = 600
+    band = np.where(np.arange(n) % 2, "b", "a")
+    f = rng.normal(size=n) + (band == "b") * 0.4
+    loadings = np.array([0.8, 0.7, 0.6, 0.75, 0.65, 0.7])
+    latent = f[:, None] * loadings + rng.normal(size=(n, 6)) * np.sqrt(1 - loadings**2)
+    data = pd.DataFrame((latent > 0.2).astype(int), columns=[f"y{k}" for k in range(1, 7)]).assign(band=band)
+    model = "f =~ " + " + ".join(f"y{k}" for k in range(1, 7))
+    found = invariance(model, data, group="band", ordered=True, categories=[0, 1])
+    (row,) = found.means.rows()
+    for p, lower, upper in (
+        ("pvalue", "lower", "upper"),
+        *[[f"effect_size_{x}" for x in ("pvalue", "lower", "upper")]],
+    ):
+        assert (row[p] < 0.05) == (row[lower] > 0 or row[upper] < 0), p
+    assert row["effect_size_z"] == pytest.approx(row["effect_size"] / row["effect_size_se"])
+    assert row["pvalue"] > 0.05 > row["effect_size_pvalue"]
+    printed = found.summary()
+    assert printed.index("Differences of factor means against a") < printed.index("Effect sizes against a")
+
+
+@pytest.mark.parametrize("missing", ["listwise", "fiml"])
+def test_weights_pool_the_standard_deviations(missing: Literal["listwise", "fiml"]) -> None:
+    """Groups of equal rows, one with four times the weight: the pooled variance is that of the weighted counts."""
+    data = rows(2, n=300)
+    data.loc[data["band"] == "g1", ITEMS] *= 1.5
+    data["w"] = np.where(data["band"] == "g1", 4.0, 1.0)
+    found = invariance(
+        "f =~ x2 + x3 + x4 + y1", data, group="band", weights="w", estimator="MLR", missing=missing, std_lv=True
+    )
+    table = found.fits["scalar"].parameters()
+    psi = table[(table["op"] == "~~") & (table["lhs"] == "f") & (table["rhs"] == "f")]["est"].to_numpy()
+    row = found.means.to_frame().iloc[0]
+    assert abs(psi[1] - psi[0]) > 0.02
+    assert row["effect_size"] == pytest.approx(row["difference"] / np.sqrt((psi[0] + 4 * psi[1]) / 5), rel=1e-9)
 
 
 def test_effect_sizes_do_not_depend_on_the_scale_of_the_factor() -> None:

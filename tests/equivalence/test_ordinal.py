@@ -20,6 +20,7 @@ from relmeasure.exceptions import (
     ColumnNotFoundError,
     DataError,
     ModelError,
+    NotConvergedWarning,
     TooFewObservationsError,
     UnsupportedDataError,
 )
@@ -282,6 +283,71 @@ def test_releasing_costs_degrees_of_freedom(partial: tuple[str, ...], less: tupl
     base = fitted(ONE).to_frame()["delta_df"][1:].to_numpy()
     found = fitted(ONE, partial=partial).to_frame()["delta_df"][1:].to_numpy()
     assert (base - found).tolist() == [2 * n for n in less]
+
+
+@pytest.mark.parametrize("parameterization", ["theta", "delta"])
+def test_a_released_loading_of_two_categories_frees_one_parameter(parameterization: str) -> None:
+    """Once threshold and intercept are equal, loading and residual variance are both identified.
+
+    The item is then saturated, so that releasing its loading, its threshold or its intercept is one model.
+    """
+    data = rows().copy()
+    data[list(ITEMS)] = (data[list(ITEMS)] > 1).astype(int)
+
+    def scalar(*partial: str) -> Any:
+        options: dict[str, Any] = {"partial": partial, "parameterization": parameterization}
+        return rm.invariance(ONE, data, group="group", ordered=True, **options).fits["scalar"]
+
+    none, loading, both = scalar(), scalar("f=~y2"), scalar("f=~y2", "f=~y3")
+    assert (none.indices["df"] - loading.indices["df"], none.indices["df"] - both.indices["df"]) == (
+        2,
+        4,
+    )  # one a later group and loading
+    assert both.indices["chisq"] <= loading.indices["chisq"] <= none.indices["chisq"]
+    for same in ("y2|t1", "y2~1"):
+        other = scalar(same)
+        assert other.indices["df"] == loading.indices["df"]
+        assert other.indices["chisq"] == pytest.approx(loading.indices["chisq"], rel=1e-6)
+
+
+def test_a_released_loading_of_two_categories_in_the_metric_step() -> None:
+    """There its intercept is free: intercept and loading saturate the item, and its residual variance stays one."""
+    found = fitted(TWO, partial=("f=~y5",))
+    for step, residual, origin in (("metric", False, True), ("scalar", True, False), ("strict", False, False)):
+        seen = ranges(found, step)
+        assert ("y5" in seen["residuals"], "y5" in seen["intercepts"]) == (residual, origin), step
+        assert "y5" in seen["loadings"], step
+    steps, base = found.to_frame()["delta_df"].tolist(), fitted(TWO).to_frame()["delta_df"].tolist()
+    assert steps[1:] == [base[1], base[2], base[3] - 2, base[4]]  # the loading was the unit of y5 in the metric step
+    assert (np.diff(found.to_frame()["chisq"]) >= -1e-8).all()
+
+
+def test_the_origin_of_a_factor_is_not_the_unit_of_its_items() -> None:
+    """Every loading of two categories released: the scalar step tests nothing, the strict one residual variances."""
+    data = rows().copy()
+    data[list(ITEMS)] = (data[list(ITEMS)] > 1).astype(int)
+    found = rm.invariance(ONE, data, group="group", ordered=True, partial=[f"f=~y{k}" for k in range(1, 6)])
+    assert list(found.fits) == ["configural", "strict"]
+    assert found.skipped["step"] == ("thresholds", "metric", "scalar")
+    assert found.to_frame()["delta_df"][1] == 2 * (5 - 1)  # residual variances, less the factor mean that they free
+
+
+def test_a_threshold_at_the_intercept_gives_no_unit() -> None:
+    """The scalar model with the loading released has no solution there; the conclusion names what to release."""
+    rng = np.random.default_rng(5)
+    n = 1200
+    f = rng.normal(size=n) + 0.4 * (np.arange(n) % 2)
+    loadings = np.array([0.8, 0.7, 0.6, 0.75, 0.65, 0.7])
+    latent = f[:, None] * loadings + rng.normal(size=(n, 6)) * np.sqrt(1 - loadings**2)
+    items = [f"y{k}" for k in range(1, 7)]
+    data = pd.DataFrame((latent > [0.3, 0.0, -0.4, 0.5, 0.1, 0.2]).astype(int), columns=items)
+    data["group"] = np.where(np.arange(n) % 2, "b", "a")
+    asked: dict[str, Any] = {"group": "group", "ordered": True, "categories": [0, 1]}
+    with pytest.warns(NotConvergedWarning):
+        failing = rm.invariance(f"f =~ {' + '.join(items)}", data, **asked, partial=["f=~y2"])
+    assert failing.fits["scalar"].status.level == "failed"
+    assert "release 'y2|t1' in place of the loading" in failing.conclusion
+    assert rm.invariance(f"f =~ {' + '.join(items)}", data, **asked, partial=["y2|t1"]).status.level == "ok"
 
 
 def test_delta_and_theta_are_one_model() -> None:

@@ -251,6 +251,23 @@ def test_three_waves_take_out_stable_differences() -> None:
     assert rm.sem(found.syntax, _wide(data), auto=False, mean_structure=True).converged
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_empty_rows_of_random_intercepts_say_what_they_need(seed: int) -> None:
+    """No stable part and few teachers: the model mostly has no usable solution, and the row asks for teachers."""
+    rng = np.random.default_rng(seed)
+    home, now = np.repeat(np.arange(60), 15), rng.normal(size=(60, 2))
+    parts = []
+    for wave in (1, 2, 3):
+        answers = now[home] + rng.multivariate_normal([0, 0], [[5.0, 3.0], [3.0, 5.0]], len(home))
+        parts.append(pd.DataFrame({"teacher_id": home, "wave": wave, "care": answers[:, 0], "thinking": answers[:, 1]}))
+        now = now @ np.array([[0.5, 0.1], [0.2, 0.5]]) + 0.8 * rng.normal(size=(60, 2))
+    table = reciprocity(pd.concat(parts), **CALL, n_splits=0).table.to_frame()
+    rows = table[table["corrected"] & table["model"].str.startswith("random intercepts")]
+    empty = rows[rows["estimate"].isna()]
+    assert len(empty) >= 1
+    assert empty["reason"].str.contains("need more teachers").all()
+
+
 def _wide(data: Any) -> Any:
     means = data.groupby(["teacher_id", "wave"])[["care", "thinking"]].mean().unstack()
     means.columns = [f"{score}_{wave}" for score, wave in means.columns]

@@ -16,6 +16,7 @@ import relmeasure as rm
 from relmeasure.exceptions import OptionError, UnsupportedDataError
 from relmeasure.multilevel import icc_from_clusters
 from relmeasure.samplestats.clusters import ClusterSums
+from relmeasure.samplestats.estimates import MomentEstimate
 from relmeasure.studies.planning import Plan
 from relmeasure.studies.planning.class_means import mean_reliability, students_for
 from relmeasure.studies.planning.fit_power import rmsea_power
@@ -237,6 +238,26 @@ def test_noncentrality_of_a_step_is_that_of_semtools(case: str) -> None:
     assert row["df"] == cell["df"]
     assert row["ncp"] == pytest.approx(cell["ncp"], rel=LAVAAN_STOPS)
     assert row["power"] == pytest.approx(cell["power"], abs=LAVAAN_STOPS)
+
+
+@pytest.mark.parametrize(("difference", "ncp"), [(0.2, 6.0708), (-0.3, 6.8215)])
+def test_a_differing_loading_is_standardised(difference: float, ncp: float) -> None:
+    """Items of unit variance in both groups: the step at exact moments grows by the noncentrality that is planned."""
+    instrument = rm.load_instrument("relationship-student")
+    items = list(instrument.scale("care").items)
+    asked: dict[str, Any] = {"scales": ["care"], "differences": {items[1]: difference}, "step": "metric"}
+    (row,) = rm.plan("invariance", instrument=instrument, **asked, n=500, share=0.2).table.rows()
+    loadings = np.full((2, len(items)), 0.7)
+    loadings[1, 1] += difference
+    moments = {}
+    for name, n, weights in zip(("a", "b"), (400, 100), loadings, strict=True):
+        matrix = np.outer(weights, weights)
+        np.fill_diagonal(matrix, 1.0)
+        cov = matrix * n / (n - 1)
+        moments[name] = MomentEstimate.from_matrix(cov, n, items, mean=np.zeros(len(items)))
+    steps = rm.invariance(f"care =~ {' + '.join(items)}", moments).to_frame().set_index("step")
+    assert row["ncp"] == pytest.approx(steps.loc["metric", "delta_chisq"], rel=1e-6)
+    assert row["ncp"] == pytest.approx(ncp, rel=1e-4)
 
 
 def test_the_sample_for_a_power_has_it() -> None:

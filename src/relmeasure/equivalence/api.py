@@ -211,7 +211,7 @@ def _result(prepared: Prepared, found: Steps, partial: tuple[str, ...]) -> Invar
         reached=level_reached(verdicts),
         partial=partial,
         criteria=ORDERED_CRITERIA if ordered else CRITERIA,
-        conclusion=conclude(verdicts, proposals, partial, layout, ordered=ordered),
+        conclusion=conclude(verdicts, proposals, partial, layout, ordered=ordered) + found.advice,
         status=_status(fits),
         provenance=Provenance(
             function="invariance",

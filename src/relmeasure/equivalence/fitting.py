@@ -10,7 +10,7 @@ import numpy as np
 
 from relmeasure.equivalence.categories import Declared, check_chosen, declared_categories, untested
 from relmeasure.equivalence.layout import Layout, model_over_waves
-from relmeasure.equivalence.tables import n_parameters, released_names, step_tables
+from relmeasure.equivalence.tables import n_parameters, released_names, step_tables, units_from_origins
 from relmeasure.equivalence.units import order_units
 from relmeasure.equivalence.waves import long_rows, wave_columns, wide_rows
 from relmeasure.exceptions import (
@@ -80,11 +80,14 @@ class Steps:
         Parameters that a step holds equal by fixing them in every unit.
     skipped : Table
         ``step items reason``.
+    advice : str
+        What to release in another way, where a step that failed holds an item whose unit the data do not tell.
     """
 
     fits: dict[str, StructuralFit]
     fixed: dict[str, tuple[str, ...]]
     skipped: Table
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -320,7 +323,20 @@ def fit_steps(prepared: Prepared, partial: Sequence[str]) -> Steps:
     if prepared.table.ordered and prepared.table.parameterization == "delta":
         reason = "residual variances are no parameters of the delta parameterization; use parameterization='theta'."
         skipped.append(dict(zip(SKIPPED, ("strict", "all", reason), strict=True)))
-    return Steps(fits, fixed, Table.from_rows(skipped, SKIPPED))
+    failed = "scalar" in fits and fits["scalar"].status.level == "failed"
+    unsure = units_from_origins(prepared.table, prepared.layout, released) if failed else []
+    return Steps(fits, fixed, Table.from_rows(skipped, SKIPPED), _advice(unsure))
+
+
+def _advice(items: Sequence[str]) -> str:
+    """Say what a released loading asks of an item with one threshold, where the model has no solution."""
+    if not items:
+        return ""
+    names = ", ".join(f"'{item}|t1'" for item in items)
+    return (
+        f" With the loading of {', '.join(items)} released, the unit of the item comes from the distance of its "
+        f"threshold from its intercept, which says little when it is small: release {names} in place of the loading."
+    )
 
 
 def _untested(prepared: Prepared, table: ParameterTable, step: str) -> tuple[tuple[str, ...], str]:

@@ -4,6 +4,11 @@ r"""Differences of factor means from a reference group or wave, with effect size
 
 with the factor mean ``alpha`` of unit g (that of the reference is zero) and factor variances ``psi``. Over waves the
 people are the same, ``n_r = n_g``, and the denominator is that of the two waves, not the standard deviation of change.
+With sampling weights ``n`` is the sum of a group's weights.
+
+Difference and effect size have each their own standard error, p-value and interval (delta method). They can differ
+where the factor variance of a group is poorly known, as with items of two categories: then so is the difference, which
+is in units of the reference, and much of that uncertainty cancels in the effect size.
 
 References
 ----------
@@ -30,8 +35,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def mean_columns(layout: Layout) -> tuple[str, ...]:
     """Columns of the table of differences."""
-    numbers = ("difference", "se", "z", "pvalue", "lower", "upper")
-    return ("factor", layout.over, "reference", *numbers, "effect_size", "effect_size_lower", "effect_size_upper")
+    numbers = ("", "_se", "_z", "_pvalue", "_lower", "_upper")
+    difference = ("difference", *(name.removeprefix("_") for name in numbers[1:]))
+    return ("factor", layout.over, "reference", *difference, *(f"effect_size{name}" for name in numbers))
 
 
 def mean_differences(fit: StructuralFit, layout: Layout) -> Table:
@@ -40,7 +46,9 @@ def mean_differences(fit: StructuralFit, layout: Layout) -> Table:
     jacobian, covariance = fit._fitted.row_jacobian, np.asarray(fit.covariance)
     quantile = normal_quantile(fit.conf_level)
     place = {at: i for i, row in enumerate(table.rows()) if (at := layout.place(row)) is not None}
-    n = [group.n_obs for group in fit.sample.groups] if layout.over == "group" else [1] * len(layout.units)
+    n = [1.0] * len(layout.units)
+    if layout.over == "group":
+        n = [float(group.n_obs) if group.weight is None else group.weight for group in fit.sample.groups]
     rows = []
     for factor in layout.factors(table):
         reference = place[1, f"{factor}~~{factor}"]
@@ -58,17 +66,16 @@ def mean_differences(fit: StructuralFit, layout: Layout) -> Table:
                 spread = shares[0] * jacobian[reference] + shares[1] * jacobian[own]
                 effect_se = _error(slope / math.sqrt(pooled) - 0.5 * effect / pooled * spread, covariance)
             names = (factor, layout.units[g - 1], layout.units[0])
-            standard = (effect, effect - quantile * effect_se, effect + quantile * effect_se)
-            row = (*names, *_wald(difference, se, quantile), *standard)
+            row = (*names, *_wald(difference, se, quantile), *_wald(effect, effect_se, quantile))
             rows.append(dict(zip(mean_columns(layout), row, strict=True)))
     return Table.from_rows(rows, mean_columns(layout))
 
 
-def _wald(difference: float, se: float, quantile: float) -> tuple[float, ...]:
+def _wald(value: float, se: float, quantile: float) -> tuple[float, ...]:
     from scipy.special import ndtr
 
-    z = difference / se if se > 0 else math.nan
-    return difference, se, z, float(2.0 * ndtr(-abs(z))), difference - quantile * se, difference + quantile * se
+    z = value / se if se > 0 else math.nan
+    return value, se, z, float(2.0 * ndtr(-abs(z))), value - quantile * se, value + quantile * se
 
 
 def _error(slope: Array, covariance: Array) -> float:

@@ -117,9 +117,10 @@ class InvarianceResult(Result):
         Returns
         -------
         frame
-            ``factor group reference difference se z pvalue lower upper effect_size effect_size_lower
-            effect_size_upper`` (``wave`` in place of ``group`` over time), from the scalar model; the effect size is
-            over the pooled standard deviation of the factor (Hancock, 2001).
+            ``factor group reference difference se z pvalue lower upper`` and ``effect_size effect_size_se
+            effect_size_z effect_size_pvalue effect_size_lower effect_size_upper`` (``wave`` in place of ``group`` over
+            time), from the scalar model; the effect size is over the pooled standard deviation of the factor (Hancock,
+            2001). Each has its own test: report that of the number you report.
 
         Raises
         ------
@@ -165,8 +166,7 @@ class InvarianceResult(Result):
             head = Table.from_rows([_short(row) for row in list(self.proposals.rows())[:5]])
             lines += ["", "What releasing an equality would gain (score tests)", head.to_text()]
         if self.comparable_means and len(self.means):
-            means = Table.from_rows([{k: _plain(k, v) for k, v in row.items()} for row in self.means.rows()])
-            lines += ["", f"Factor means against {self.reference}", means.to_text()]
+            lines += _printed_means(self.means, self.reference)
         return "\n".join([*lines, *(note.summary() for note in self.warnings)])
 
 
@@ -203,6 +203,23 @@ def _printed(steps: Table) -> list[str]:
     return out[:-1]
 
 
+def _printed_means(means: Table, reference: str) -> list[str]:
+    """Differences, then effect sizes, each with its own test: one table would put the p-value of one by the other."""
+    columns = tuple(means.columns)
+    names, split = columns[:2], columns.index("effect_size")
+    out = []
+    for what, numbers in (
+        ("Differences of factor means", columns[3:split]),
+        ("Effect sizes", columns[split:]),
+    ):
+        rows = [
+            {name.removeprefix("effect_size_"): _plain(name, row[name]) for name in (*names, *numbers)}
+            for row in means.rows()
+        ]
+        out += ["", f"{what} against {reference}", Table.from_rows(rows).to_text()]
+    return out
+
+
 def _empty(rows: list[dict[str, Any]], name: str) -> bool:
     """Whether a column has no number at all."""
     return all(isinstance(row[name], float) and math.isnan(row[name]) for row in rows)
@@ -214,4 +231,4 @@ def _plain(name: str, value: Any) -> Any:
         return None
     if name in ("df", "delta_df") and isinstance(value, float):
         return int(value) if float(value).is_integer() else value
-    return ("<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")) if name.startswith("pvalue") else value
+    return ("<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")) if "pvalue" in name else value

@@ -5,7 +5,8 @@ one; equal intercepts free their factor means. Ordered items (Wu & Estabrook, 20
 neither origin nor unit of its own. While no threshold is equal its intercept is zero and its residual variance (theta)
 or scale (delta) one. One equal threshold gives an origin and frees the intercept of later units; a second one gives a
 unit and frees the residual variance. With one equal threshold only (two categories) the unit comes from an equal
-loading. "Equal intercepts" are intercepts of zero, "equal residual variances" are residual variances of one.
+loading, or, where the loading is released, from an equal intercept: threshold and intercept then lie as far apart as in
+the reference unit. "Equal intercepts" are intercepts of zero, "equal residual variances" are residual variances of one.
 
 References
 ----------
@@ -25,7 +26,7 @@ from relmeasure.exceptions import ModelError, did_you_mean
 from relmeasure.structural.language.groups import kind_of
 from relmeasure.structural.language.parameter_table import ParameterTable, Row
 
-__all__ = ["EQUAL", "n_parameters", "released_names", "step_tables"]
+__all__ = ["EQUAL", "n_parameters", "released_names", "step_tables", "units_from_origins"]
 
 EQUAL: dict[str, tuple[str, ...]] = {
     "configural": (),
@@ -43,6 +44,12 @@ def step_tables(table: ParameterTable, layout: Layout, released: frozenset[str])
     if table.ordered and table.parameterization == "delta":
         steps.remove("strict")  # residual variances follow from the scales
     return {step: _Step(table, layout, EQUAL[step], released).table() for step in steps}
+
+
+def units_from_origins(table: ParameterTable, layout: Layout, released: frozenset[str]) -> list[str]:
+    """Return the items whose residual variance, in the scalar step, is known from threshold and intercept alone."""
+    step = _Step(table, layout, EQUAL["scalar"], released)
+    return [item for item in sorted(step.ordered) if step.spends_origin(item)]
 
 
 def n_parameters(table: ParameterTable) -> int:
@@ -117,8 +124,18 @@ class _Step:
             row.is_free, row.fixed = True, math.nan
 
     def unit_known(self, item: str) -> bool:
-        """Whether equality gives the latent response of an item a unit."""
-        return self.equal_thresholds[item] >= 2 or item in self.anchored
+        """Whether equality gives the latent response of an item a unit.
+
+        An item with one equal threshold and a released loading has two moments, its proportion and its correlation with
+        the factor. While its intercept is free (metric step), intercept and loading use them up and the residual
+        variance stays one. Once the intercept is equal, loading and residual variance do, and both are free.
+        """
+        return self.equal_thresholds[item] >= 2 or item in self.anchored or self.spends_origin(item)
+
+    def spends_origin(self, item: str) -> bool:
+        """Whether an item has its unit from one equal threshold and the equal intercept, its loading being released."""
+        single = self.equal_thresholds[item] == 1 and item not in self.anchored
+        return single and self.holds("intercepts", f"{item}~1")
 
     def scale_known(self, factor: str) -> bool:
         """Whether equality gives a factor a unit: by an equal loading of an item with a unit, or by two origins."""
@@ -129,11 +146,13 @@ class _Step:
 
     def origins(self, factor: str) -> list[str]:
         """Items whose equal intercepts give the factor an origin."""
-        return [
-            item
-            for item in self.of_factor[factor]
-            if self.holds("intercepts", f"{item}~1") and (item not in self.ordered or self.equal_thresholds[item] >= 1)
-        ]
+        held = [item for item in self.of_factor[factor] if self.holds("intercepts", f"{item}~1")]
+        return [item for item in held if item not in self.ordered or self.lends_origin(item)]
+
+    def lends_origin(self, item: str) -> bool:
+        """Whether an ordered item with an equal intercept gives the factor an origin, not only itself a unit."""
+        own_unit = self.spends_origin(item) and not self.holds("residuals", _residual(item))
+        return self.equal_thresholds[item] >= 1 and not own_unit
 
 
 def _residual(item: str) -> str:

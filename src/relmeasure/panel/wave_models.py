@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import DataError, EstimationError, ModelError
+from relmeasure.exceptions import ConvergenceError, DataError, EstimationError, ModelError, NotPositiveDefiniteError
 from relmeasure.numerics.optimize import numerical_gradient, numerical_jacobian
 from relmeasure.panel.error_moments import ClassMeans
 from relmeasure.panel.latent_moments import latent_moments
@@ -28,6 +28,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FREE = "random intercepts"
 EQUAL = "random intercepts, equal lags"
+
+_MORE_TEACHERS = "random intercepts need more teachers, or more students of each"
+"""What helps where the model has no usable solution; many samples of a few hundred teachers have none."""
 
 
 def columns_of(study: ReciprocalStudy, scores: tuple[str, ...]) -> dict[str, list[str]]:
@@ -85,12 +88,13 @@ def _one(
             for text in (syntax_of(study, practice), syntax_of(study, practice, equal_lags=True))
         ]
     except (EstimationError, DataError, ModelError) as problem:
+        reason = problem.message
+        if isinstance(problem, (ConvergenceError, NotPositiveDefiniteError)):
+            reason = f"{reason.rstrip('.')}; {_MORE_TEACHERS}"
         rows = [
-            study.row(scores[a], scores[b], step.shared, problem.message)
-            for step in steps
-            for a, b in study.crossed(scores)
+            study.row(scores[a], scores[b], step.shared, reason) for step in steps for a, b in study.crossed(scores)
         ]
-        return rows, [shown | _no_test(name, problem.message) for name in (FREE, EQUAL, "equal lags")]
+        return rows, [shown | _no_test(name, reason) for name in (FREE, EQUAL, "equal lags")]
     rows = []
     for step in steps:
         fit = fits[step.model == EQUAL]
@@ -108,7 +112,10 @@ def _lag(
     place = fit.parameter(outcome, "~", predictor)
     row = study.row(step.scores[a], step.scores[b], step.shared, None)
     if not fit.admissible:
-        row["reason"] = "a variance below zero: the stable and the changing part cannot be told apart in these data"
+        row["reason"] = (
+            "a variance below zero: the stable and the changing part cannot be told apart in these data; "
+            f"{_MORE_TEACHERS}"
+        )
         return row
     row |= study.inference(mask).about(float(fit.x[place]), float(fit.acov[place, place]))
     standard = _standardised(fit, outcome, predictor, place)

@@ -8,9 +8,9 @@ power <- lapply(seq_len(nrow(cells)), function(i) { x <- cells[i, ]; e <- pair[[
 sizes <- expand.grid(test = c("close", "not_close", "exact"), df = c(2, 5, 20, 100), power = c(.8, .9), group = c(1, 2), stringsAsFactors = FALSE)
 size <- lapply(seq_len(nrow(sizes)), function(i) { x <- sizes[i, ]; e <- pair[[x$test]]
   c(as.list(x), rmsea0 = e[1], rmsea1 = e[2], n = findRMSEAsamplesize(e[1], e[2], x$df, power = x$power, group = x$group)) })
-# one loading, one intercept of six that differ between two groups
+# one standardised loading, one intercept of six that differ between two groups; items have unit variance in both
 lambda <- rep(.7, 6); p <- 6
-sigma <- function(l) { s <- tcrossprod(l); diag(s) <- diag(s) + 1 - .7^2; dimnames(s) <- list(paste0("x", 1:p), paste0("x", 1:p)); s }
+sigma <- function(l) { s <- tcrossprod(l); diag(s) <- 1; dimnames(s) <- list(paste0("x", 1:p), paste0("x", 1:p)); s }
 l2 <- lambda; l2[1] <- .5; m2 <- c(x1 = 0, x2 = .3, x3 = 0, x4 = 0, x5 = 0, x6 = 0)
 mu0 <- setNames(rep(0, p), paste0("x", 1:p))
 f <- paste0("f =~ ", paste0("x", 1:p, collapse = " + "))

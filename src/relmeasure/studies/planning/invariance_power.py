@@ -80,7 +80,9 @@ def invariance(
 
     Notes
     -----
-    Items count as continuous; of four categories the power is somewhat lower.
+    Items count as continuous; of four categories the power is somewhat lower. Items and factors have unit variance in
+    both groups: an item's residual variance is one less what its factor explains there. A larger loading so comes with
+    a smaller residual variance, which is not tested in this step.
 
     References
     ----------
@@ -145,13 +147,13 @@ def _noncentrality(
     _check_loadings(items, focal)
     means = {"reference": np.zeros(len(items)), "focal": shift if step == "scalar" else np.zeros(len(items))}
     phi = np.full((len(scales), len(scales)), correlation) + (1 - correlation) * np.eye(len(scales))
-    unique = 1 - np.einsum("ij,jk,ik->i", weights, phi, weights)
-    if not (unique > 0).all():
-        raise OptionError(f"loading={loading!r} leaves no residual variance: lower it.")
     sizes = {"focal": round(_LARGE * share)}
     sizes["reference"] = _LARGE - sizes["focal"]
     moments = {}
     for name, lam in (("reference", weights), ("focal", focal)):
+        unique = 1 - np.einsum("ij,jk,ik->i", lam, phi, lam)  # items have unit variance in both: loadings standardised
+        if not (unique > 0).all():
+            raise OptionError(f"loading={loading!r} leaves no residual variance in the {name} group: lower it.")
         cov = (lam @ phi @ lam.T + np.diag(unique)) * sizes[name] / (sizes[name] - 1)  # the normal likelihood's divisor
         moments[name] = MomentEstimate.from_matrix(cov, sizes[name], list(items), mean=means[name])
     model = "\n".join(f"{scale.id} =~ {' + '.join(scale.items)}" for scale in scales)
