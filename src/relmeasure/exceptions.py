@@ -480,6 +480,12 @@ class FewClustersWarning(RelmeasureWarning):
     code = "few-clusters"
 
 
+class UnrestrictedModelWarning(RelmeasureWarning):
+    """The unrestricted two-level model has no maximum, so what is tested against it is tested otherwise or not."""
+
+    code = "unrestricted-model"
+
+
 class NegativeReliabilityWarning(RelmeasureWarning):
     """A reliability coefficient is negative: keys or dimensions do not fit the data."""
 

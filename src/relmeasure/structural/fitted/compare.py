@@ -106,6 +106,8 @@ def compare_fits(first: StructuralFit, second: StructuralFit, method: Difference
     restricted, larger = (first, second) if first.indices["df"] > second.indices["df"] else (second, first)
     chosen = _method(restricted, method)
     difference = restricted.indices["chisq"] - larger.indices["chisq"]
+    if math.isnan(difference):  # neither has an unrestricted model to be tested against: they still have likelihoods
+        difference = 2.0 * (larger.indices["logl"] - restricted.indices["logl"])
     df = restricted.indices["df"] - larger.indices["df"]
     factor, shift = _scaling(restricted, larger, chosen, df)
     chisq = difference if math.isnan(factor) else difference / factor + shift
@@ -201,6 +203,11 @@ def _scaling(restricted: StructuralFit, larger: StructuralFit, method: str, df: 
 
 
 def _mean_factor(restricted: StructuralFit, larger: StructuralFit, method: str, df: float) -> float:
+    if any("chisq.scaling.factor" not in fit.indices for fit in (restricted, larger)):
+        raise UnsupportedDataError(
+            "A test of these models is not scaled (see result.warnings), so neither is that of their difference: fit "
+            "both with the estimator's plain version, or use method='standard'."
+        )
     c0, df0 = restricted.indices["chisq.scaling.factor"], restricted.indices["df"]
     if method == "satorra.bentler.2010":
         c1 = _factor_at_restricted(restricted, larger)

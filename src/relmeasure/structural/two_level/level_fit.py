@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relmeasure.exceptions import NotConvergedWarning, RelmeasureWarning
+from relmeasure.exceptions import NotConvergedWarning, RelmeasureWarning, UnrestrictedModelWarning
 from relmeasure.results import Table
 from relmeasure.structural.evaluation.fit_measures import (
     ChiSquare,
@@ -28,8 +28,9 @@ from relmeasure.structural.evaluation.fit_measures import (
 )
 from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.two_level.engine import TwoLevelFitted
+from relmeasure.structural.two_level.incomplete_search import moment_values
 from relmeasure.structural.two_level.measures import chi_square, n_moments, srmr
-from relmeasure.structural.two_level.reference_models import fit_saturated, moment_values, refit, sample_values
+from relmeasure.structural.two_level.reference_models import fit_saturated, refit, sample_values
 from relmeasure.structural.two_level.sample import LEVELS
 from relmeasure.structural.two_level.specification import Kind, composed_table, exogenous_names, moved_values
 
@@ -48,13 +49,27 @@ _NO_BASELINE = (
     "The baseline of the level {level} did not converge: CFI and TLI of this level are not defined.",
 )
 
+_NO_LEVEL = (
+    "The unrestricted model has no maximum for these clusters, and neither has the model of the level {level} with "
+    "every covariance free between: there is no test of this level. See result.warnings."
+)
+
+_NO_TEST = (
+    "The unrestricted model, held to covariances that can exist, fits worse than the model of the level {level}: there "
+    "is no test of this level. See result.warnings."
+)
+
 
 def level_fit_table(fit: TwoLevelFit) -> tuple[Table, list[RelmeasureWarning]]:
     """Return one row a level."""
     rows: list[dict[str, Any]] = []
     raised: list[RelmeasureWarning] = []
-    saturated = fit_saturated(fit.table, fit.sample, fit.method, fit._cases) if fit.method.robust else None
+    saturated = fit_saturated(fit.table, fit.sample, fit.method, fit._cases)[0] if fit.method.robust else None
     for k, level in enumerate(LEVELS):
+        if k == 0 and fit.sample.unrestricted != "free":
+            raised.append(UnrestrictedModelWarning(_NO_LEVEL.format(level=level), level=level))
+            rows.append({"level": level})
+            continue
         model, converged = _one_level(fit, k, "model")
         base, base_converged = _one_level(fit, k, "independent")
         if not converged:
@@ -63,6 +78,8 @@ def level_fit_table(fit: TwoLevelFit) -> tuple[Table, list[RelmeasureWarning]]:
             rows.append({"level": level})
             continue
         test = chi_square(model, saturated)
+        if math.isnan(test.chisq):
+            raised.append(UnrestrictedModelWarning(_NO_TEST.format(level=level), level=level))
         tag = ".scaled" if test.is_scaled else ""
         n = float(fit.sample.n_clusters if k else fit.sample.n_obs - fit.sample.n_clusters)
         statistic = test.scaled if test.is_scaled else test.chisq

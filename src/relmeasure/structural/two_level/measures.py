@@ -44,18 +44,22 @@ def n_moments(table: ParameterTable, sample: TwoLevelSample) -> int:
 def chi_square(fitted: TwoLevelFitted, saturated: TwoLevelFitted | None) -> ChiSquare:
     """Return the test against the unrestricted model; ``saturated`` is that model, for a scaled test."""
     engine = fitted.engine
+    kind = engine.two_level.unrestricted
     df = n_moments(engine.table, engine.two_level) - fitted.n_parameters
     chisq = 2.0 * fitted.value * engine.n_effective
     if df == 0 and abs(chisq) < 1e-9 * (1.0 + abs(engine.two_level.saturated)):
         chisq = 0.0  # two searches for one maximum end within rounding of each other
-    if not engine.method.robust:
+    if kind == "none" or (kind == "bounded" and chisq < 0):
+        return ChiSquare(math.nan, df)
+    if not engine.method.robust or kind == "bounded":  # at a bound, scores say nothing of the distribution of the test
         return ChiSquare(chisq, df)
     if df <= 0 or fitted.bread is None or saturated is None or saturated.bread is None:
         return ChiSquare(chisq, df, 1.0 if df == 0 else math.nan)
     inner = float((fitted.bread * fitted.meat).sum())
     outer = float((saturated.bread * saturated.meat).sum())
     factors = outer / saturated.n_parameters, inner / max(engine.table.n_free, 1)
-    return ChiSquare(chisq, df, (outer - inner) / df, factors=factors)
+    factor = (outer - inner) / df
+    return ChiSquare(chisq, df, factor if factor > 0 else math.nan, factors=factors)
 
 
 def log_likelihood(fitted: TwoLevelFitted) -> tuple[float, float]:
@@ -90,6 +94,8 @@ def measures(
     """Return every index that is defined, under lavaan's names."""
     engine = fitted.engine
     test, n, npar = chi_square(fitted, saturated), engine.n_effective, fitted.n_parameters
+    if math.isnan(test.chisq):
+        return _untested(fitted)
     out = {"npar": float(npar), **_entries(test, "")}
     robust = None
     if baseline is not None:
@@ -106,6 +112,21 @@ def measures(
     inner, outer = srmr(fitted, 0), srmr(fitted, 1)
     out |= {"srmr": inner + outer, "srmr_within": inner, "srmr_between": outer}
     return out | {name: v for name, v in sample_size_indices(test, n, npar, 1).items() if name == "mfi"}
+
+
+def _untested(fitted: TwoLevelFitted) -> dict[str, float]:
+    """Return what is defined without an unrestricted model to test against; NaN for the main indices."""
+    sample, npar = fitted.engine.two_level, fitted.n_parameters
+    df = float(n_moments(fitted.engine.table, sample) - npar)
+    out = {"npar": float(npar), "chisq": math.nan, "df": df}
+    out |= dict.fromkeys(("pvalue", "cfi", "tli", "rmsea", "rmsea.ci.lower", "rmsea.ci.upper"), math.nan)
+    out |= information_criteria(*log_likelihood(fitted), npar, sample.n_obs)
+    out["n_clusters"] = float(sample.n_clusters)
+    inner, outer = srmr(fitted, 0), srmr(fitted, 1)
+    out |= {"srmr": inner + outer, "srmr_within": inner, "srmr_between": outer}
+    if sample.unrestricted == "none":
+        out |= dict.fromkeys(("unrestricted.logl", "srmr", "srmr_within", "srmr_between"), math.nan)
+    return out
 
 
 def _entries(test: ChiSquare, prefix: str) -> dict[str, float]:

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from relmeasure.exceptions import UnrestrictedModelWarning
 from relmeasure.results import Table
 from relmeasure.structural.fitted.printing import TITLES, fit_lines
-from relmeasure.structural.two_level.sample import LEVELS
+from relmeasure.structural.two_level.sample import LEVELS, TwoLevelSample
 
 if TYPE_CHECKING:
     from relmeasure.structural.two_level.fit import TwoLevelFit
 
-__all__ = ["summarize_levels"]
+__all__ = ["summarize_levels", "unrestricted_warnings"]
 
 SHOWN = ("lhs", "op", "rhs", "label", "est", "se", "z", "pvalue", "lower", "upper", "std_all")
+
+
+def unrestricted_warnings(
+    sample: TwoLevelSample, indices: Mapping[str, float], *, robust: bool
+) -> list[UnrestrictedModelWarning]:
+    """Say what the tests rest on where the unrestricted model has no maximum."""
+    if sample.unrestricted == "free":
+        return []
+    p = len(sample.variables.both)
+    text = (
+        f"The unrestricted model has no maximum with so few clusters ({sample.n_clusters}) for so many items ({p}): "
+        "its likelihood rises without end where variances between are negative. "
+    )
+    if sample.unrestricted == "none":
+        text += "Held to covariances that can exist, it was not found either: there is no chi-square, and no index."
+    elif math.isnan(indices.get("chisq", 0.0)):
+        text += (
+            "Held to covariances that can exist, it fits worse than the model, which has variances that cannot: there "
+            "is no chi-square, and no index. Bound these with lower(0)."
+        )
+    else:
+        text += (
+            "It is held to covariances that can exist, as lavaan does: the test rejects too seldom, and indices look "
+            "too good."
+        )
+        text += " At such a bound a test cannot be scaled: it is that of ML." if robust else ""
+    return [UnrestrictedModelWarning(text, n_clusters=sample.n_clusters, n_items=p, kind=sample.unrestricted)]
 
 
 def summarize_levels(fit: TwoLevelFit) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -225,12 +225,17 @@ def sample_of(
     check_levels(reading.sums, variables)
     sizes = size_moments(reading.sums)
     found = unrestricted_moments(sizes, variables)
+    if found.kind == "free" and exogenous:
+        predictors = unrestricted_moments(sizes.subset(exogenous), variables.subset(exogenous))
+        if predictors.kind != "free":
+            found = unrestricted_moments(sizes, variables, bounded=True)
+    held = found.kind != "free"
     constant = log_constant(sizes, len(variables.at_within), len(variables.only_between))
     fixed, exogenous_part = found, 0.0
     if exogenous:
         own = variables.subset(exogenous)
         part = sizes.subset(exogenous)
-        fixed = _spread(unrestricted_moments(part, own), list(exogenous), len(variables.names))
+        fixed = _spread(unrestricted_moments(part, own, bounded=held), list(exogenous), len(variables.names))
         exogenous_part = fixed.deviance + log_constant(part, len(own.at_within), len(own.only_between))
     sample = TwoLevelSample(
         names=variables.names,
@@ -244,6 +249,7 @@ def sample_of(
         cells=reading.cells,
         saturated=found.deviance + constant,
         exogenous=exogenous_part,
+        unrestricted=found.kind,
     )
     return sample, level_groups(fixed, variables, reading.sums), _few(reading.sums)
 
@@ -266,7 +272,7 @@ def _spread(found: Unrestricted, at: list[int], p: int) -> Unrestricted:
     within, between, mean = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p)
     square = np.ix_(at, at)
     within[square], between[square], mean[at] = found.within, found.between, found.mean
-    return Unrestricted(within, between, mean, found.deviance, found.n_steps)
+    return replace(found, within=within, between=between, mean=mean)
 
 
 def _few(sums: ClusterSums) -> list[RelmeasureWarning]:

@@ -24,6 +24,7 @@ from relmeasure.structural.running import Call, cluster_columns, judge, provenan
 from relmeasure.structural.two_level.engine import TwoLevelEngine, TwoLevelFitted, moment_gram
 from relmeasure.structural.two_level.fit import TwoLevelFit
 from relmeasure.structural.two_level.measures import measures, n_moments
+from relmeasure.structural.two_level.printing import unrestricted_warnings
 from relmeasure.structural.two_level.reading import (
     ClusterReading,
     read_clusters,
@@ -58,8 +59,8 @@ def run_two_level(call: Call) -> TwoLevelFit:
     table = with_sample_moments(table, fixed)
     saturated: TwoLevelFitted | None = None
     if method.robust or sample.cells is not None:
-        saturated = fit_saturated(table, sample, method, reading.cases)
-        sample = with_saturated(sample, saturated)
+        saturated, kind = fit_saturated(table, sample, method, reading.cases)
+        sample = with_saturated(sample, saturated, kind)
     return _fit(_Task(call, table, sample, method, reading, saturated, [*reading.warnings, *few]))
 
 
@@ -102,6 +103,11 @@ def _report(task: _Task, fitted: TwoLevelFitted, solution: Solution, identificat
     """Judge the solution, and put together what is told of it."""
     table, sample, cases = task.table, task.sample, task.reading.cases
     raised, status = judge(fitted, solution, identification)
+    indices = _indices(task, fitted, solution)
+    for warning in unrestricted_warnings(sample, indices, robust=task.method.robust):
+        raised.append(warning)
+        level = "caution" if status.level == "ok" else status.level
+        status = replace(status, level=level, reasons=(*status.reasons, warning.message))
     covariance = fitted.covariance if status.level != "failed" else None
     if covariance is None:
         covariance = np.full((table.n_free, table.n_free), np.nan)
@@ -116,7 +122,7 @@ def _report(task: _Task, fitted: TwoLevelFitted, solution: Solution, identificat
         method=task.method,
         x=frozen_array(solution.x),
         covariance=frozen_array(covariance),
-        indices=_indices(task, fitted, solution),
+        indices=indices,
         status=status,
         n_iterations=solution.minimum.iterations,
         active=tuple(relation.text for relation in solution.active),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,9 +25,12 @@ from relmeasure.samplestats.clusters import ClusterSums
 from relmeasure.structural.estimation.samples import GroupSample, Sample, check_positive_definite
 from relmeasure.structural.two_level.cells import ClusterCells
 
-__all__ = ["LEVELS", "SizeMoments", "TwoLevelSample", "Variables", "check_levels", "size_moments"]
+__all__ = ["LEVELS", "Kind", "SizeMoments", "TwoLevelSample", "Variables", "check_levels", "size_moments"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Kind = Literal["free", "bounded", "none"]
+"""What unrestricted moments are."""
 
 LEVELS = ("within", "between")
 """The levels, in the order of the blocks."""
@@ -174,6 +177,8 @@ class TwoLevelSample(Sample):
         Minus twice the unrestricted log-likelihood.
     exogenous : float
         The part of fixed exogenous variables in it: the likelihood is conditional on these.
+    unrestricted : {"free", "bounded", "none"}
+        Whether the unrestricted moments are the highest of all, the highest that can exist between clusters, or none.
     """
 
     clusters: ClusterSums | None = None
@@ -182,6 +187,7 @@ class TwoLevelSample(Sample):
     cells: ClusterCells | None = None
     saturated: float = 0.0
     exogenous: float = 0.0
+    unrestricted: Kind = "free"
 
     @property
     def sums(self) -> ClusterSums:

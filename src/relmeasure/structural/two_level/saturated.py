@@ -5,7 +5,9 @@ has covariances ``R_W`` and ``R_B``. In coordinates that turn ``R_W`` into the i
 ``lambda``, every ``Omega_s = R_B + R_W / n_s`` is diagonal, the expected information falls apart into one 2 x 2 block
 (within, between) for each pair of coordinates, and the regressions are weighted least squares, one a coordinate. A step
 costs a few products of p x p matrices. ``R_B`` may be indefinite: only the ``Omega_s`` must be positive definite, as in
-the models that are tested against this one.
+the models that are tested against this one. With fewer clusters of the largest size than variables the likelihood rises
+without end towards a singular ``Omega`` (a spike). So the maximum is followed from the moments of the data, no step going
+more than half the way to that edge; where there is none away from it, see ``bounded``.
 
 References
 ----------
@@ -21,12 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from relmeasure.exceptions import EstimationError
-from relmeasure.structural.two_level.sample import SizeMoments, Variables
+from relmeasure.structural.two_level.bounded import bounded_moments
+from relmeasure.structural.two_level.sample import Kind, SizeMoments, Variables
 
-__all__ = ["Unrestricted", "unrestricted_moments"]
+__all__ = ["NEAR", "Unrestricted", "unrestricted_moments"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+NEAR = 0.2
+"""A maximum nearer than this to the edge, in units of ``closeness``, is taken for the slope of a spike."""
 
 _STEPS = 500
 """Steps before the search is given up."""
@@ -44,6 +49,9 @@ class Unrestricted:
     deviance : float
         Minus twice the log-likelihood without the constant of ``log_constant``.
     n_steps : int
+    kind : str
+        ``free``: the maximum over all covariances that the data can have; ``bounded``: over those that can exist at
+        both levels, as the first has none; ``none``: neither was reached.
     """
 
     within: Array
@@ -51,15 +59,16 @@ class Unrestricted:
     mean: Array
     deviance: float
     n_steps: int
+    kind: Kind = "free"
 
 
-def unrestricted_moments(sizes: SizeMoments, variables: Variables, *, independent: bool = False) -> Unrestricted:
+def unrestricted_moments(
+    sizes: SizeMoments, variables: Variables, *, independent: bool = False, bounded: bool = False
+) -> Unrestricted:
     """Fit the unrestricted model, or (``independent``) the one without covariances at either level.
 
-    Raises
-    ------
-    EstimationError
-        No convergence: the likelihood has no maximum for these data.
+    Covariances between are held to those that can exist if ``bounded``, or if the likelihood has no maximum near the
+    moments of the data.
     """
     y, x, z = variables.both, variables.only_within, variables.only_between
     p = len(variables.names)
@@ -84,13 +93,16 @@ def unrestricted_moments(sizes: SizeMoments, variables: Variables, *, independen
         return Unrestricted(within, between, mean, deviance, 0)
     regressors = [] if independent else [*z, *x]
     search = _Search(sizes, y, regressors, np.where(np.isin(range(p), z), clusters, rows), len(z), diagonal=independent)
-    search.run()
+    kind: Kind = "free"
+    if bounded or not search.run():
+        kind = "bounded" if search.bound() else "none"
+    search.finish()
     square = np.ix_(y, y)
     within[square], between[square], mean[y] = search.within, search.between, search.slopes[:, 0]
     if not independent:
         _join(within, y, x, search.slopes[:, 1 + len(z) :])
         _join(between, y, z, search.slopes[:, 1 : 1 + len(z)])
-    return Unrestricted(within, between, mean, deviance + search.deviance, search.n_steps)
+    return Unrestricted(within, between, mean, deviance + search.deviance, search.n_steps, kind)
 
 
 def _join(cov: Array, y: list[int], x: list[int], slopes: Array) -> None:
@@ -138,12 +150,13 @@ class _Search:
         low = np.linalg.eigvalsh(between)[0] if k else 0.0
         self.within = np.diag(np.diag(within)) if diagonal else within
         self.between = np.diag(np.maximum(np.diag(between), np.diag(floor))) if diagonal or low <= 0 else between
+        self.start = self.within, self.between
         self.slopes = np.zeros((k, 1 + m))
         self.deviance, self.n_steps = math.inf, 0
 
-    def run(self) -> None:
-        """Search until a step promises nothing."""
-        self.deviance = self._canonical(self.within, self.between)
+    def run(self) -> bool:
+        """Search until a step promises nothing; whether that is a maximum away from the edge of what is defined."""
+        self.deviance = self.canonical(self.within, self.between)
         previous = math.inf
         for step in range(_STEPS):
             inner, outer, promise = self._step()
@@ -154,18 +167,41 @@ class _Search:
             previous = promise
             if not self._move(inner, outer, promise):
                 break
+            if self._closeness() < 0.005 * NEAR:
+                return False
         else:
-            raise EstimationError(
-                f"The unrestricted two-level model did not converge in {_STEPS} steps: its likelihood has no maximum "
-                "for these data. There are too few clusters, or an item hardly varies within or between them.",
-                n_steps=_STEPS,
-            )
+            return False
+        return promise <= 1e-6 and self._closeness() >= NEAR
+
+    def _closeness(self) -> float:
+        roots = self._state[3]
+        return 1.0 + float(self.n.max()) * float(roots.min(initial=math.inf))
+
+    def bound(self) -> bool:
+        """Search among the covariances that can exist; whether a maximum was reached."""
+        within, between = self.start
+        found = bounded_moments(self._slope, within, between, np.zeros(0), diagonal=self.diagonal)
+        self.within, self.between = (within, between) if found is None else found[:2]
+        self.deviance = self.canonical(self.within, self.between)
+        return found is not None
+
+    def _slope(self, within: Array, between: Array, others: Array) -> tuple[float, Array, Array, Array]:
+        """Return the deviance and its derivatives; the regressions are at their best, so theirs are zero."""
+        deviance = self.canonical(within, between)
+        if not math.isfinite(deviance):
+            return deviance, within, between, others
+        outer, inner, _ = self._gradients()
+        turn = self._state[4]
+        return deviance, 2.0 * turn.T @ inner @ turn, 2.0 * turn.T @ outer @ turn, others
+
+    def finish(self) -> None:
+        """Put the regressions in the units of the data."""
         *_, turn, slopes = self._state
         self.slopes = np.linalg.inv(turn) @ slopes
         self.slopes[:, 0] += self.center
 
-    def _canonical(self, within: Array, between: Array) -> float:
-        """Go to canonical coordinates, fit the regressions, and return the deviance; infinite where undefined."""
+    def canonical(self, within: Array, between: Array, edge: float = 0.0) -> float:
+        """Go to canonical coordinates, fit the regressions, and return the deviance; infinite at or beyond the edge."""
         try:
             root = np.linalg.cholesky(within)
         except np.linalg.LinAlgError:
@@ -174,10 +210,13 @@ class _Search:
         if self.diagonal:
             roots, turn = np.diag(half @ between @ half.T), half
         else:
-            roots, vectors = np.linalg.eigh(half @ between @ half.T)
+            relative = half @ between @ half.T
+            if not np.isfinite(relative).all():
+                return math.inf
+            roots, vectors = np.linalg.eigh(relative)
             turn = vectors.T @ half
         spread = roots + 1.0 / self.n[:, None]
-        if not (spread > 0).all():
+        if not float(spread.min(initial=math.inf)) > edge:
             return math.inf
         k = self.k
         A = 1.0 / spread
@@ -200,8 +239,8 @@ class _Search:
         self._state = (A, T, E, roots, turn, slopes)
         return deviance
 
-    def _step(self) -> tuple[Array, Array, float]:
-        """Return the changes of both matrices in canonical coordinates, and twice the decrease that they promise."""
+    def _gradients(self) -> tuple[Array, Array, Array]:
+        """Return half the derivatives of the deviance in canonical coordinates, between and within, and weights."""
         A, T, E, *_ = self._state
         k, n = self.k, self.n
         pulled = A[:, :, None] * T * A[:, None, :]
@@ -210,6 +249,12 @@ class _Search:
         G = 0.5 * (own - pulled)
         outer = G.sum(axis=0)
         inner = np.tensordot(1.0 / n, G, 1) + 0.5 * (self.n_inner * np.eye(k) - E)
+        return outer, inner, A
+
+    def _step(self) -> tuple[Array, Array, float]:
+        """Return the changes of both matrices in canonical coordinates, and twice the decrease that they promise."""
+        outer, inner, A = self._gradients()
+        k, n = self.k, self.n
         AA = A[:, :, None] * A[:, None, :]
         bb = np.tensordot(self.count, AA, 1)
         bw = np.tensordot(self.count / n, AA, 1)
@@ -228,11 +273,12 @@ class _Search:
         back = np.linalg.inv(turn)
         kept = self._state
         size = 1.0
+        edge = 0.5 * (float(roots.min()) + 1.0 / float(self.n.max()))  # towards a spike half the way at a time
         for _ in range(40):
             within = back @ (np.eye(self.k) + size * inner) @ back.T
             between = back @ (np.diag(roots) + size * outer) @ back.T
             within, between = 0.5 * (within + within.T), 0.5 * (between + between.T)
-            deviance = self._canonical(within, between)
+            deviance = self.canonical(within, between, edge)
             noise = 1e-11 * (1.0 + abs(self.deviance)) if promise < 1e-6 else 0.0
             if deviance <= self.deviance + noise:
                 self.within, self.between, self.deviance = within, between, deviance
