@@ -47,6 +47,7 @@ Warnings::
     ├── ConstantItemWarning                   an item has no variance
     ├── FewItemsWarning                       too few items for the coefficient to mean what it says
     ├── FewClustersWarning                    too few clusters for a variance between them
+    ├── UnrestrictedModelWarning              the unrestricted two-level model has no maximum to test against
     ├── NegativeReliabilityWarning            a reliability below zero: keys or dimensions are wrong
     ├── HeywoodWarning                        a residual variance at or below zero
     ├── InadmissibleWarning                   an estimated covariance matrix that no data can have
@@ -118,6 +119,7 @@ __all__ = [
     "TooFewItemsError",
     "TooFewObservationsError",
     "UnknownCodeError",
+    "UnrestrictedModelWarning",
     "UnsupportedDataError",
 ]
 

@@ -6,8 +6,8 @@ has covariances ``R_W`` and ``R_B``. In coordinates that turn ``R_W`` into the i
 (within, between) for each pair of coordinates, and the regressions are weighted least squares, one a coordinate. A step
 costs a few products of p x p matrices. ``R_B`` may be indefinite: only the ``Omega_s`` must be positive definite, as in
 the models that are tested against this one. With fewer clusters of the largest size than variables the likelihood rises
-without end towards a singular ``Omega`` (a spike). So the maximum is followed from the moments of the data, no step going
-more than half the way to that edge; where there is none away from it, see ``bounded``.
+without end towards a singular ``Omega`` (a spike). So the maximum is followed from the moments of the data, no step
+going more than half the way to that edge; where there is none away from it, see ``bounded``.
 
 References
 ----------
