@@ -260,12 +260,18 @@ class IncompleteTwoLevel(Cached):
 
     # ------------------------------------------------------------------- curvature
     def curvature(self, x: Array, *, exact: bool) -> Array:
-        """Return the observed information per row, or (for the steps) the expected one of complete rows."""
+        """Return the observed information per row, or (for the steps) the expected one of complete rows.
+
+        The observed one is NaN at the edge of what is defined.
+        """
         if not exact:
             return self.complete.curvature(x, exact=False)
         key = x.tobytes()
         if key != self._curvature_key:
-            slopes = numerical_jacobian(self.gradient, x, step=1e-5)
+            try:
+                slopes = numerical_jacobian(self.gradient, x, step=1e-5)
+            except np.linalg.LinAlgError:  # a step leaves what is defined: no maximum is near
+                slopes = np.full((len(x), len(x)), np.nan)
             self._curvature_key, self._curvature = key, 0.5 * (slopes + slopes.T)
         return self._curvature
 

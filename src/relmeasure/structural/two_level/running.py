@@ -21,6 +21,7 @@ from relmeasure.structural.language.parameter_table import ParameterTable
 from relmeasure.structural.language.syntax import Model, parse_model
 from relmeasure.structural.reading import Reading, is_statistic, open_rows
 from relmeasure.structural.running import Call, cluster_columns, judge, provenance_of
+from relmeasure.structural.two_level.bounded import closeness
 from relmeasure.structural.two_level.engine import TwoLevelEngine, TwoLevelFitted, moment_gram
 from relmeasure.structural.two_level.fit import TwoLevelFit
 from relmeasure.structural.two_level.measures import measures, n_moments
@@ -45,6 +46,9 @@ from relmeasure.structural.two_level.specification import (
 __all__ = ["run_two_level"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+EDGE = 1e-3
+"""A model nearer than this to singular covariances of the largest clusters (see ``closeness``) is at no maximum."""
 
 
 def run_two_level(call: Call) -> TwoLevelFit:
@@ -89,12 +93,15 @@ def _fit(task: _Task) -> TwoLevelFit:
     identification = check_identification(
         engine.structure, engine.restrictions, [start, start], n_moments(table, sample), gram=gram
     )
-    solution = solve(
-        engine.discrepancy,
-        engine.restrictions,
-        start,
-        max_iterations=task.call.max_iterations,
-        fallback=starting_values(table, groups, given=False),
+    solution = _off_the_edge(
+        engine,
+        solve(
+            engine.discrepancy,
+            engine.restrictions,
+            start,
+            max_iterations=task.call.max_iterations,
+            fallback=starting_values(table, groups, given=False),
+        ),
     )
     return _report(task, TwoLevelFitted(engine, solution.x, solution.active), solution, identification)
 
@@ -132,6 +139,19 @@ def _report(task: _Task, fitted: TwoLevelFitted, solution: Solution, identificat
     )
     made._with_rows(cases, fitted, task.reading.n_rows, task.reading.index)
     return made
+
+
+def _off_the_edge(engine: TwoLevelEngine, solution: Solution) -> Solution:
+    """Take a solution at the edge of what is defined for the slope of a spike that it is."""
+    sample = engine.two_level
+    both = np.ix_(sample.variables.both, sample.variables.both)
+    if not solution.converged or sample.cells is not None or not sample.variables.both:
+        return solution
+    within, between = (state.sigma[both] for state in engine.structure.states(solution.x))
+    if closeness(within, between, float(sample.sizes.n.max())) > EDGE:
+        return solution
+    text = "the likelihood rises without end where the covariances of the largest clusters are singular"
+    return replace(solution, minimum=replace(solution.minimum, converged=False, message=text))
 
 
 def _indices(task: _Task, fitted: TwoLevelFitted, solution: Solution) -> dict[str, float]:
