@@ -41,6 +41,9 @@ __all__ = ["IncompleteTwoLevel"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_EDGE = 1e-3
+"""Nearer than this to singular covariances of a cluster the likelihood counts as not defined: it may be a spike."""
+
 _CHUNK = 512
 """Clusters whose products are held at once while scores are made."""
 
@@ -218,7 +221,7 @@ class IncompleteTwoLevel(Cached):
                 continue
             roots, vectors = np.linalg.eigh(A[part.clusters])
             half = vectors * np.sqrt(np.maximum(roots, 0.0))[:, None, :]
-            if np.linalg.eigvalsh(half.transpose(0, 2, 1) @ part.rest @ half)[:, 0].min() <= -1.0:
+            if np.linalg.eigvalsh(half.transpose(0, 2, 1) @ part.rest @ half)[:, 0].min() <= _EDGE - 1.0:
                 return False
         return True
 

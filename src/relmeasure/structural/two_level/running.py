@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 EDGE = 1e-3
 """A model nearer than this to singular covariances of the largest clusters (see ``closeness``) is at no maximum."""
+
+LOST = 0.1
+"""Searches that fail nearer than this are not repeated more than once."""
 
 
 def run_two_level(call: Call) -> TwoLevelFit:
@@ -101,6 +105,7 @@ def _fit(task: _Task) -> TwoLevelFit:
             start,
             max_iterations=task.call.max_iterations,
             fallback=starting_values(table, groups, given=False),
+            hopeless=lambda x: _lost(engine, x),
         ),
     )
     return _report(task, TwoLevelFitted(engine, solution.x, solution.active), solution, identification)
@@ -141,14 +146,26 @@ def _report(task: _Task, fitted: TwoLevelFitted, solution: Solution, identificat
     return made
 
 
+def _lost(engine: TwoLevelEngine, x: Array) -> bool:
+    """Whether a failed search ended near the edge of what is defined, or is too dear to be repeated often."""
+    return engine.two_level.cells is not None or _closeness(engine, x) < LOST
+
+
+def _closeness(engine: TwoLevelEngine, x: Array) -> float:
+    sample, states = engine.two_level, engine.structure.states(x)
+    both = np.ix_(sample.variables.both, sample.variables.both)
+    if not sample.variables.both:
+        return math.inf
+    within, between = (state.sigma[both] for state in states)
+    try:
+        return closeness(within, between, float(sample.sizes.n.max()))
+    except np.linalg.LinAlgError:
+        return 0.0
+
+
 def _off_the_edge(engine: TwoLevelEngine, solution: Solution) -> Solution:
     """Take a solution at the edge of what is defined for the slope of a spike that it is."""
-    sample = engine.two_level
-    both = np.ix_(sample.variables.both, sample.variables.both)
-    if not solution.converged or sample.cells is not None or not sample.variables.both:
-        return solution
-    within, between = (state.sigma[both] for state in engine.structure.states(solution.x))
-    if closeness(within, between, float(sample.sizes.n.max())) > EDGE:
+    if not solution.converged or engine.two_level.cells is not None or _closeness(engine, solution.x) > EDGE:
         return solution
     text = "the likelihood rises without end where the covariances of the largest clusters are singular"
     return replace(solution, minimum=replace(solution.minimum, converged=False, message=text))
