@@ -259,3 +259,20 @@ def test_an_instrument_at_two_levels() -> None:
     assert test.chisq > 0
     with pytest.raises(ex.OptionError, match="'free', 'equal', 'shared'"):
         rm.cfa(instrument, data, cluster="class_id", levels="both")  # type: ignore[arg-type]
+
+
+def test_a_model_whose_likelihood_has_no_maximum_ends_as_failed() -> None:
+    """Every covariance between 15 classes free: the search climbs a spike, is given up early and says so."""
+    rng = np.random.default_rng(2)
+    home = np.repeat(np.arange(15), rng.integers(5, 15, 15))
+    own = rng.normal(size=(len(home), 1)) + rng.normal(size=(len(home), 6))
+    names = [f"y{k}" for k in range(6)]
+    data = pd.DataFrame(own + 0.5 * rng.normal(size=15)[home][:, None], columns=names)
+    free = "\n".join(f"{a} ~~ {b}" for k, a in enumerate(names) for b in names[k:])
+    model = f"level: 1\nf =~ {' + '.join(names)}\nlevel: 2\n{free}"
+    with pytest.warns(ex.RelmeasureWarning):
+        found = cfa(model, data.assign(cluster=home), cluster="cluster")
+    assert found.status.level == "failed"
+    assert found.status.converged is False
+    assert "chisq" not in found.fit_measures()
+    assert np.isnan(found.parameters()["se"]).any()
