@@ -42,7 +42,15 @@ from relmeasure.structural.evaluation.fit_measures import (
 )
 from relmeasure.structural.language.parameter_table import ParameterTable, Row, exogenous_index
 
-__all__ = ["baseline_table", "chi_square", "fit_baseline", "log_likelihoods", "measures", "n_moments"]
+__all__ = [
+    "baseline_table",
+    "chi_square",
+    "chi_square_entries",
+    "fit_baseline",
+    "log_likelihoods",
+    "measures",
+    "n_moments",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -343,12 +351,12 @@ def measures(fitted: Fitted, baseline: Fitted | None) -> dict[str, float]:
         "npar": float(npar),
         "fmin": fitted.value * (1.0 if likelihood else engine.n_effective / engine.sample.n_obs),
         **(_NO_TEST if engine.method.robust and not test.is_scaled else {}),
-        **_test_entries(test, ""),
+        **chi_square_entries(test, ""),
     }
     robust = None
     if baseline is not None:
         base = chi_square(baseline)
-        out |= _test_entries(base, "baseline.")
+        out |= chi_square_entries(base, "baseline.")
         robust = robust_pair(fitted, test, baseline, base)
         if test.df >= 0:
             out |= comparative_indices(test, base, robust)
@@ -403,7 +411,8 @@ def residual_moments(fitted: Fitted) -> list[dict[str, Array]]:
     ]
 
 
-def _test_entries(test: ChiSquare, prefix: str) -> dict[str, float]:
+def chi_square_entries(test: ChiSquare, prefix: str) -> dict[str, float]:
+    """Return a test under the names of fit measures, its scaled version too where there is one."""
     out = {
         f"{prefix}chisq": test.chisq,
         f"{prefix}df": float(test.df),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from relmeasure.structural.evaluation.assess import chi_square_entries
 from relmeasure.structural.evaluation.fit_measures import (
     ChiSquare,
-    chi_square_pvalue,
     comparative_indices,
     information_criteria,
     rmsea_indices,
@@ -96,11 +96,11 @@ def measures(
     test, n, npar = chi_square(fitted, saturated), engine.n_effective, fitted.n_parameters
     if math.isnan(test.chisq):
         return _untested(fitted)
-    out = {"npar": float(npar), **_entries(test, "")}
+    out = {"npar": float(npar), **chi_square_entries(test, "")}
     robust = None
     if baseline is not None:
         base = chi_square(baseline, saturated)
-        out |= _entries(base, "baseline.")
+        out |= chi_square_entries(base, "baseline.")
         robust = (test, base) if test.is_scaled and base.is_scaled and test.df > 0 else None
         if test.df >= 0:
             out |= comparative_indices(test, base, robust)
@@ -126,20 +126,4 @@ def _untested(fitted: TwoLevelFitted) -> dict[str, float]:
     out |= {"srmr": inner + outer, "srmr_within": inner, "srmr_between": outer}
     if sample.unrestricted == "none":
         out |= dict.fromkeys(("unrestricted.logl", "srmr", "srmr_within", "srmr_between"), math.nan)
-    return out
-
-
-def _entries(test: ChiSquare, prefix: str) -> dict[str, float]:
-    out = {
-        f"{prefix}chisq": test.chisq,
-        f"{prefix}df": float(test.df),
-        f"{prefix}pvalue": chi_square_pvalue(test.chisq, test.df),
-    }
-    if test.is_scaled:
-        out |= {
-            f"{prefix}chisq.scaled": test.scaled,
-            f"{prefix}df.scaled": float(test.df),
-            f"{prefix}pvalue.scaled": chi_square_pvalue(test.scaled, test.df),
-            f"{prefix}chisq.scaling.factor": test.scaling_factor,
-        }
     return out
